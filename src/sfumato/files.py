@@ -1,0 +1,101 @@
+"""Files that are either whole or not there: atomic writes, checksums, clear errors."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sfumato.errors import OutputError, StoreError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def output_error(error: OSError, path: Path) -> OutputError:
+    """Turn an `OSError` met while writing `path` into a message that says what to do."""
+    if error.errno in _FULL:
+        return OutputError(
+            f"disk full while writing {path}: free some space and run the same command again; "
+            "what was finished before is kept"
+        )
+    return OutputError(
+        f"cannot write {path}: {error.strerror or error}; choose another folder with --out"
+    )
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the name `path`, else it is gone.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise output_error(error, path) from error
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(part, 0o644)  # mkstemp makes it private; a result is meant to be read
+        os.replace(part, path)
+    except OSError as error:
+        raise output_error(error, path) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON, atomically."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StoreError: the file is missing or is not whole JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is not there") from error
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is truncated or damaged: make it anew ({error})") from error
+
+
+def sha256(path: str | Path) -> str:
+    """The hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def prepare_folder(path: str | Path) -> Path:
+    """Create the folder `path` and make sure that files can be written to it.
+
+    Raises:
+        OutputError: it cannot be created or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise output_error(error, path) from error
+    return path
