@@ -1,0 +1,93 @@
+"""What all stochastic layers share: raw values in, a sample out, in an explicit mode."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, Literal, TypeAlias
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from sfumato.errors import DataError, SettingError
+from sfumato.nn.bound import BoundLike, read_bound
+from sfumato.noise import Gaussian, NoiseLaw, Params, Source
+from sfumato.noise.base import at_least_float32
+from sfumato.noise.source import TORCH
+
+GAUSSIAN = Gaussian()
+Observer: TypeAlias = "Callable[[StochasticModule, Params, Tensor], None]"
+
+
+class StochasticModule(nn.Module, ABC):
+    """A layer that passes on a sample of the distribution whose parameters it emits.
+
+    `mode` and `source` are set by `sf.sampling`, for a while; `train()` and `eval()` do not touch
+    them. `_observers` is filled by `sf.record`, for a while; the layer keeps no tensor of a call.
+    """
+
+    mode: Literal["sample", "mean"] = "sample"
+    source: Source = TORCH
+    _observers: tuple[Observer, ...] = ()
+
+    def __init__(self, noise: NoiseLaw = GAUSSIAN, bound: BoundLike = None) -> None:
+        super().__init__()
+        self.noise = noise
+        self.bound = read_bound(bound)
+
+    @abstractmethod
+    def params(self, *args: Any, **kwargs: Any) -> Params:
+        """The parameters of the law for these inputs, each of the sample's shape."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON values."""
+
+    def distribution(self, *args: Any, **kwargs: Any) -> Distribution:
+        """The law of the sample for these inputs, element by element."""
+        return self.noise.distribution(self.params(*args, **kwargs))
+
+    def _constrain(self, raw: Sequence[Tensor]) -> Params:
+        location, *rest = raw
+        if self.bound is not None:
+            # Widened first: in half precision the bound itself would be rounded, and overstepped.
+            location = self.bound(at_least_float32(location))
+        return self.noise.constrain((location, *rest))
+
+    def _emit(self, params: Params, like: Tensor, eps: Tensor | None = None) -> Tensor:
+        """Pass on a sample (or the mean), in the dtype of the raw values `like`."""
+        if self.mode == "mean":
+            sample = self.noise.mean(params)
+        else:
+            sample = self.noise.transform(params, self._noise_for(params[0], eps))
+        for observe in self._observers:
+            observe(self, params, sample)
+        return sample.to(like.dtype)
+
+    def _noise_for(self, location: Tensor, eps: Tensor | None) -> Tensor:
+        if eps is None:
+            shape, dtype, device = location.shape, location.dtype, location.device
+            return self.noise.draw(shape, dtype=dtype, device=device, source=self.source)
+        if eps.shape != location.shape:
+            # Broadcasting would share one draw between records without a word.
+            raise DataError(
+                f"eps must have the sample's shape {list(location.shape)}, not {list(eps.shape)}"
+            )
+        return eps
+
+    def _law_config(self) -> dict[str, Any]:
+        bound = None if self.bound is None else asdict(self.bound)
+        return {"noise": {"law": type(self.noise).__name__, **self.noise.config()}, "bound": bound}
+
+    def extra_repr(self) -> str:
+        """The constructor's arguments, for `print(layer)`."""
+        shown = {k: v for k, v in self.config().items() if k not in ("noise", "bound")}
+        return ", ".join(f"{k}={v!r}" for k, v in shown.items()) + f", noise={self.noise}"
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise a `SettingError` that names the first size below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise SettingError(f"{name} must be at least 1, not {size}")

@@ -1,0 +1,146 @@
+"""Stochastic layers: deterministic kernels emit the parameters, the activation is sampled."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from sfumato.nn.base import GAUSSIAN
+from sfumato.nn.bound import BoundLike
+from sfumato.nn.kernels import KernelLayer
+from sfumato.nn.operator import LinearOperator, Size, conv_operator
+from sfumato.noise import NoiseLaw, Params
+
+
+class _Stochastic(KernelLayer, ABC):
+    """Abstract: one kernel for all records."""
+
+    def params(self, x: Tensor) -> Params:
+        """The law's parameters for `x`, each of the sample's shape."""
+        return self._constrain(self._blocks(self._raw(x)))
+
+    def forward(self, x: Tensor, eps: Tensor | None = None) -> Tensor:
+        """Pass on a sample.
+
+        Args:
+            x: the input, of the shape that the plain torch layer takes.
+            eps: the noise to use, of the output's shape; drawn afresh when it is None.
+
+        Returns:
+            A sample of the shape that the plain torch layer gives, in the dtype it gives.
+
+        Raises:
+            DataError: `x` has the wrong number of axes or channels.
+        """
+        raw = self._raw(x)
+        return self._emit(self._constrain(self._blocks(raw)), raw, eps)
+
+    def _raw(self, x: Tensor) -> Tensor:
+        self._check_input(x, batched=False)
+        return self.operator.apply(x, self.weight, self.bias)
+
+
+@final
+class StochasticLinear(_Stochastic):
+    """A fully connected stochastic layer (spec 1, eq. 8-10).
+
+    μ = W_μ x + b_μ, σ = softplus(W_σ x + b_σ) + min_scale, h = μ + σ ε. `weight` is
+    `[P * out_features, in_features]`: block 0 makes the location, block 1 the raw scale.
+
+    Args:
+        in_features: size of the last axis of the input.
+        out_features: size of the last axis of the sample.
+        bias: learn an additive bias for each parameter.
+        noise: the noise law.
+        bound: clamp the location to (low, high).
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Raises:
+        SettingError: a size is below 1.
+
+    Example:
+        >>> import torch
+        >>> StochasticLinear(8, 4)(torch.zeros(2, 8)).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        noise: NoiseLaw = GAUSSIAN,
+        bound: BoundLike = None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        operator = LinearOperator(in_features, out_features)
+        super().__init__(operator, (), bias, noise, bound, device, dtype)
+
+
+class _StochasticConv(_Stochastic, ABC):
+    """Abstract: a convolutional stochastic layer in `spatial` dimensions."""
+
+    spatial: ClassVar[int]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        noise: NoiseLaw = GAUSSIAN,
+        bound: BoundLike = None,
+        *,
+        padding_mode: str = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        geometry: tuple[Any, ...] = (kernel_size, stride, padding, dilation, groups, padding_mode)
+        operator = conv_operator(self.spatial, in_channels, out_channels, *geometry)
+        super().__init__(operator, (), bias, noise, bound, device, dtype)
+
+
+@final
+class StochasticConv1d(_StochasticConv):
+    """`StochasticConv2d` on sequences, `[B, C, L]`."""
+
+    spatial = 1
+
+
+@final
+class StochasticConv2d(_StochasticConv):
+    """A convolutional stochastic layer (spec 1, eq. 2-4).
+
+    Each parameter of the law is a convolution of the input with its own kernel; the activation is
+    a sample. `weight` is `[P * out_channels, in_channels / groups, *kernel_size]`.
+
+    The arguments are those of `torch.nn.Conv2d`, then `noise` (the noise law) and `bound`
+    (clamp the location to (low, high)).
+
+    Raises:
+        SettingError: sizes that do not fit each other.
+
+    Example:
+        >>> import torch
+        >>> StochasticConv2d(1, 4, 3, padding=1)(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 4, 8, 8])
+    """
+
+    spatial = 2
+
+
+@final
+class StochasticConv3d(_StochasticConv):
+    """`StochasticConv2d` on volumes, `[B, C, D, H, W]`."""
+
+    spatial = 3
