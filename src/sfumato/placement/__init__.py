@@ -1,0 +1,7 @@
+"""Where a stochastic layer goes in a network: the three embodiments."""
+
+from sfumato.placement.before import before as before
+from sfumato.placement.merge import add as add
+from sfumato.placement.merge import concatenate as concatenate
+from sfumato.placement.merge import merge_then_noise as merge_then_noise
+from sfumato.placement.merge import noise_then_merge as noise_then_merge

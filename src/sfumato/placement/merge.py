@@ -1,0 +1,118 @@
+"""The second and third embodiment: a side branch merges with the activation inside a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from sfumato.errors import DataError
+from sfumato.nn.base import StochasticModule
+
+Merge = Callable[[Tensor, Tensor], Tensor]
+
+
+@final
+class MergeThenNoise(nn.Module):
+    """merge(N₁(x), L(x)) -> S_L -> N₂ (spec 1 §2.2 and spec 3 §5.2)."""
+
+    def __init__(
+        self,
+        first: nn.Module,
+        second: nn.Module,
+        noise: StochasticModule,
+        layers: nn.Module,
+        merge: Merge,
+    ) -> None:
+        super().__init__()
+        self.first, self.layers, self.noise, self.second = first, layers, noise, second
+        self.merge = merge
+
+    def forward(self, x: Tensor, *selection: Any) -> Any:
+        """The network's output; a conditional S_L takes its selection too."""
+        merged = self.merge(self.first(x), self.layers(x))
+        return self.second(self.noise(merged, *selection))
+
+
+@final
+class NoiseThenMerge(nn.Module):
+    """merge(N₁(x), S_L(L(x))) -> N₂ (spec 1 §2.3 and spec 3 §5.3)."""
+
+    def __init__(
+        self,
+        first: nn.Module,
+        second: nn.Module,
+        noise: StochasticModule,
+        layers: nn.Module,
+        merge: Merge,
+    ) -> None:
+        super().__init__()
+        self.first, self.layers, self.noise, self.second = first, layers, noise, second
+        self.merge = merge
+
+    def forward(self, x: Tensor, *selection: Any) -> Any:
+        """The network's output; a conditional S_L takes its selection too."""
+        merged = self.merge(self.first(x), self.noise(self.layers(x), *selection))
+        return self.second(merged)
+
+
+def add(left: Tensor, right: Tensor) -> Tensor:
+    """Merge two branches of one shape by their sum.
+
+    Raises:
+        DataError: the shapes differ.
+    """
+    if left.shape != right.shape:
+        raise DataError(
+            f"the branches to merge have shapes {list(left.shape)} and {list(right.shape)}: "
+            "choose L so that they agree, or another merge"
+        )
+    return left + right
+
+
+def concatenate(left: Tensor, right: Tensor) -> Tensor:
+    """Merge two branches by stacking their channels (axis 1)."""
+    return torch.cat([left, right], dim=1)
+
+
+def merge_then_noise(
+    first: nn.Module,
+    second: nn.Module,
+    noise: StochasticModule,
+    layers: nn.Module | None = None,
+    *,
+    merge: Merge = add,
+) -> MergeThenNoise:
+    """Split N into N₁ and N₂; merge N₁(x) with L(x); noise; N₂.
+
+    Args:
+        first: N₁.
+        second: N₂.
+        noise: the stochastic or conditional layer S_L.
+        layers: the regular layers L of the side branch; the identity when it is None.
+        merge: how the branches meet: `add` (the default), `concatenate` or any function of two.
+
+    Returns:
+        A module whose call takes `x` and, where S_L is conditional, its selection.
+    """
+    return MergeThenNoise(first, second, noise, layers or nn.Identity(), merge)
+
+
+def noise_then_merge(
+    first: nn.Module,
+    second: nn.Module,
+    noise: StochasticModule,
+    layers: nn.Module | None = None,
+    *,
+    merge: Merge = add,
+) -> NoiseThenMerge:
+    """Split N into N₁ and N₂; noise on L(x) alone; merge with N₁(x); N₂.
+
+    N₁(x) itself carries no noise: whoever sees the merged activation sees N₁(x) less whatever the
+    noise of the branch hides. This embodiment regularises; it does not by itself obfuscate.
+
+    The arguments are those of `merge_then_noise`.
+    """
+    return NoiseThenMerge(first, second, noise, layers or nn.Identity(), merge)
