@@ -1,0 +1,52 @@
+"""Checkpoints of a training run: whole or absent, and never of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn, optim
+
+from sfumato.errors import StoreError
+from sfumato.files import atomic
+
+
+def save_checkpoint(
+    path: Path, epoch: int, model: nn.Module, optimizer: optim.Optimizer | None, tag: str
+) -> None:
+    """Save the state after `epoch` epochs; `tag` names the run it belongs to."""
+    content = {
+        "tag": tag,
+        "epoch": epoch,
+        "model": model.state_dict(),
+        "optimizer": None if optimizer is None else optimizer.state_dict(),
+    }
+    with atomic(path) as part:
+        torch.save(content, part)
+
+
+def load_checkpoint(
+    path: Path | None, model: nn.Module, optimizer: optim.Optimizer | None, tag: str
+) -> int:
+    """Load the state if there is one, and return how many epochs it has behind it.
+
+    Raises:
+        StoreError: the file is damaged, or belongs to a run with other settings.
+    """
+    if path is None or not path.exists():
+        return 0
+    try:
+        content: dict[str, Any] = torch.load(path, weights_only=True)
+        if content["tag"] != tag:
+            raise StoreError(
+                f"{path} belongs to a run with other settings: delete it, or use another --out"
+            )
+        model.load_state_dict(content["model"])
+        if optimizer is not None and content["optimizer"] is not None:
+            optimizer.load_state_dict(content["optimizer"])
+        return int(content["epoch"])
+    except StoreError:
+        raise
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise StoreError(f"{path} is damaged ({error}): delete it and run again") from error
