@@ -1,0 +1,87 @@
+"""What a sceptic asks for first: the same learner on other releases of the same records."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sfumato.obfuscation.obfuscator import Obfuscator
+from sfumato.obfuscation.plan import Job
+from sfumato.obfuscation.rounds import (
+    attack,
+    clean_model,
+    clean_part,
+    release_all,
+    reporter,
+    resume,
+)
+from sfumato.obfuscation.start import class_mean, isotropic
+from sfumato.train import accuracy, derive, train_classifier
+
+
+def ceiling(job: Job, seed: int) -> dict[str, float]:
+    """Full clean training: what no obfuscated training is expected to pass."""
+    model, (inputs, labels) = job.new_model(seed), job.records()
+    train_classifier(
+        model,
+        inputs,
+        labels,
+        job.plan.learner,
+        seed=derive(seed, "ceiling"),
+        progress=reporter(job, f"ceiling/seed-{seed}", "all clean"),
+    )
+    return {"accuracy": accuracy(model, *job.test_records())}
+
+
+def isotropic_leak(job: Job, sigma: float, seed: int) -> dict[str, float]:
+    """The leak of isotropic noise of scale `sigma`, under the same attackers."""
+    leak = attack(job, [isotropic(job.shape, sigma)], seed)
+    return {
+        "leak": leak.strongest,
+        "leak_linear": leak.linear,
+        "leak_decoder": leak.network,
+        "decoder_steps": leak.steps,
+    }
+
+
+def isotropic_round(job: Job, fraction: float, sigma: float, seed: int) -> dict[str, float]:
+    """A round in which the rest is released with isotropic noise, without screening."""
+    return _round(job, isotropic(job.shape, sigma), fraction, seed, f"isotropic-{sigma:g}")
+
+
+def class_mean_round(job: Job, fraction: float, sigma: float, seed: int) -> dict[str, float]:
+    """A round in which the rest is replaced by the clean part's class mean + noise."""
+    obfuscator = mean_obfuscator(job, fraction, sigma, seed)
+    return _round(job, obfuscator, fraction, seed, "class-mean")
+
+
+def class_mean_leak(job: Job, fraction: float, sigma: float, seed: int) -> dict[str, float]:
+    """The leak of class mean + noise: a control that must come out at 0 or below."""
+    return {"leak": attack(job, [mean_obfuscator(job, fraction, sigma, seed)], seed).strongest}
+
+
+def mean_obfuscator(job: Job, fraction: float, sigma: float, seed: int) -> Obfuscator:
+    """Class mean + noise, with the means of the clean part."""
+    inputs, labels = job.records()
+    part = clean_part(job, fraction, seed)
+    x, c = inputs[part], labels[part]
+    means = [_mean(x, c == k) for k in range(job.classes)]
+    return class_mean(torch.stack(means), sigma)
+
+
+def _mean(x: Tensor, member: Tensor) -> Tensor:
+    return x[member].mean(0) if bool(member.any()) else x.mean(0)
+
+
+def _round(
+    job: Job, obfuscator: Obfuscator, fraction: float, seed: int, name: str
+) -> dict[str, float]:
+    inputs, labels = job.records()
+    values = release_all(obfuscator, inputs, labels, seed, fraction, name)
+    clean = clean_part(job, fraction, seed)
+    values[clean] = inputs[clean]
+    released = torch.ones(len(inputs), dtype=torch.bool)
+    released[clean] = False
+    model, cell = clean_model(job, fraction, seed), f"{name}-{fraction:g}/seed-{seed}/learner"
+    resume(job, model, values, released, None, cell, (seed, fraction, name))
+    return {"accuracy": accuracy(model, *job.test_records())}

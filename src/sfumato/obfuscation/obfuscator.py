@@ -1,0 +1,173 @@
+"""The obfuscator: what stands between a record and the model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from sfumato.errors import DataError, SettingError
+from sfumato.nn.base import StochasticModule
+from sfumato.nn.mode import sampling
+from sfumato.noise.source import SourceName
+
+
+@final
+class Obfuscator(nn.Module):
+    """x -> pre -> layer under a selection -> release (spec 3 §3 and §5.1).
+
+    `obf(x)` is for inference, where the label is unknown: it takes the learned selection.
+    `obf.release(x, labels)` is for training records, whose label is known. Both always sample:
+    `train()`, `eval()` and `sf.sampling(model, "mean")` never switch the noise off.
+
+    Args:
+        layer: a conditional layer; an unconditional stochastic layer ignores labels.
+        selection: a `SoftSelection`, or any module that maps the layer's input to π `[B, C, ...]`
+            (an input-dependent gate); None while it is not learned yet.
+        pre: the regular layers L before it; none when it is None.
+
+    Example:
+        >>> import torch, sfumato as sf
+        >>> obf = sf.Obfuscator(sf.nn.ConditionalConv2d(10, 1, 1, 3, padding=1))
+        >>> obf.release(torch.rand(2, 1, 8, 8), torch.tensor([3, 7])).shape
+        torch.Size([2, 1, 8, 8])
+    """
+
+    always_samples = True
+
+    def __init__(
+        self,
+        layer: StochasticModule,
+        selection: nn.Module | None = None,
+        pre: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(layer, StochasticModule):
+            raise SettingError(
+                f"an obfuscator needs a stochastic or conditional layer of sfumato.nn, not "
+                f"{type(layer).__name__}"
+            )
+        self.pre = nn.Identity() if pre is None else pre
+        self.layer = layer
+        self.selection = selection
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of categories, or None where the layer is not conditional."""
+        return getattr(self.layer, "num_classes", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Obfuscate records whose label is unknown, one fresh draw for each.
+
+        Raises:
+            SettingError: the layer is conditional and no selection was learned.
+            DataError: NaN or infinity in `x`, or a wrong shape.
+        """
+        check_finite(x)
+        if self.layer.mode != "sample":
+            raise SettingError("an obfuscator never passes on the mean: that is nearly the record")
+        return self.layer(*self._inputs(self.pre(x), None))
+
+    def distribution(self, x: Tensor, selection: Any = None) -> Distribution:
+        """The law of the release of `x`, under `selection` or under the learned one."""
+        return self.layer.distribution(*self._inputs(self.pre(x), selection))
+
+    def obfuscate(self, x: Tensor, selection: Any) -> Tensor:
+        """As `release`, but with gradients and without checks: what `sf.fit` trains."""
+        return self.layer(*self._inputs(self.pre(x), selection))
+
+    @torch.no_grad()
+    def release(self, x: Tensor, labels: Tensor, *, source: SourceName = "torch") -> Tensor:
+        """One obfuscated copy of each record, under its own label.
+
+        A record released twice is two releases: averaging K of them divides the noise by √K.
+
+        Args:
+            x: `[B, ...]`.
+            labels: `[B]`, or a class map or mask as the layer takes them.
+            source: where the noise comes from: `"torch"` or `"os"` (cryptographic).
+
+        Returns:
+            The releases, without gradient.
+
+        Raises:
+            DataError: NaN or infinity, wrong shapes, a class that does not exist.
+        """
+        check_finite(x)
+        with sampling(self, "sample", source=source):
+            return self.obfuscate(x, labels)
+
+    def digest(self) -> str:
+        """SHA-256 over the layers' settings and weights: equal obfuscators have equal digests."""
+        from sfumato.obfuscation.store import describe
+
+        digest = hashlib.sha256(repr(sorted(describe(self).items())).encode())
+        for name, values in sorted(self.state_dict().items()):
+            digest.update(f"{name}{values.dtype}{tuple(values.shape)}".encode())
+            digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the folder `path`: weights as safetensors, settings as JSON, never pickle.
+
+        Raises:
+            OutputError: the folder cannot be written, or the disk is full.
+        """
+        from sfumato.obfuscation.store import save
+
+        return save(self, Path(path))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        layer: StochasticModule | None = None,
+        selection: nn.Module | None = None,
+        pre: nn.Module | None = None,
+    ) -> Obfuscator:
+        """Read what `save` wrote; no code from the file is run.
+
+        Args:
+            path: the folder.
+            layer: needed only where the layer is not one of sfumato's.
+            selection: needed only where the selection is a gate of your own.
+            pre: the regular layers, needed only where the obfuscator has some.
+
+        Raises:
+            StoreError: a file is missing, truncated, changed, or does not fit what is given.
+        """
+        from sfumato.obfuscation.store import load
+
+        return load(Path(path), layer, selection, pre)
+
+    def _inputs(self, x: Tensor, selection: Any) -> tuple[Any, ...]:
+        if self.num_classes is None:
+            return (x,)
+        if selection is None:
+            selection = self._learned(x)
+        return x, selection
+
+    def _learned(self, x: Tensor) -> Any:
+        from sfumato.nn import SoftSelection
+
+        if self.selection is None:
+            raise SettingError(
+                "this obfuscator has no selection for records without a label: learn one with "
+                "sf.fit, or use release(x, labels)"
+            )
+        return self.selection if isinstance(self.selection, SoftSelection) else self.selection(x)
+
+
+def check_finite(x: Tensor) -> None:
+    """Raise a `DataError` if a record holds NaN or infinity: its release would show where."""
+    if not bool(torch.isfinite(x).all()):
+        bad = (~torch.isfinite(x.flatten(1))).any(1).nonzero().flatten().tolist()
+        raise DataError(
+            f"{len(bad)} of {len(x)} records hold NaN or infinity (the first is number {bad[0]}): "
+            "clean them before they are obfuscated"
+        )

@@ -1,0 +1,249 @@
+"""One round for one seed: NN-p -> SL-p -> release the rest -> screening -> NN'-p (spec 3 §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from sfumato.data.order import stratified_order
+from sfumato.data.records import Records
+from sfumato.files import atomic, prepare_folder, write_json
+from sfumato.obfuscation.fit import fit
+from sfumato.obfuscation.obfuscator import Obfuscator
+from sfumato.obfuscation.pictures import save_pictures
+from sfumato.obfuscation.plan import Job
+from sfumato.obfuscation.start import conditional
+from sfumato.privacy import DecoderSettings, Leak, Mechanism, measure_leak
+from sfumato.train import Progress, accuracy, derive, seeded, train_classifier
+
+
+def state_folder(job: Job, fraction: float, seed: int) -> Path:
+    """Where the networks, the obfuscator and the releases of a round lie."""
+    return prepare_folder(job.folder / "state" / f"round-{fraction:g}" / f"seed-{seed}")
+
+
+def reporter(job: Job, cell: str, phase: str) -> Progress:
+    """A progress that keeps the latest event of a cell in a file, for a display to read."""
+    path = prepare_folder(job.folder / "progress") / f"{cell.replace('/', '.')}.json"
+
+    def report(event: dict[str, Any]) -> None:
+        write_json(path, {"cell": cell, "phase": phase, **event})
+
+    return report
+
+
+def clean_part(job: Job, fraction: float, seed: int) -> Tensor:
+    """Which training records are clean: nested, the parts of later rounds hold the earlier ones."""
+    order = stratified_order(torch.from_numpy(job.train[1]), seed)
+    return order[: max(1, round(fraction * len(order)))]
+
+
+def clean_only(job: Job, fraction: float, seed: int) -> dict[str, float]:
+    """Step 1: train NN-p on the clean part and keep it."""
+    inputs, labels = job.records()
+    part, folder = clean_part(job, fraction, seed), state_folder(job, fraction, seed)
+    model = job.new_model(seed)
+    train_classifier(
+        model,
+        inputs[part],
+        labels[part],
+        job.plan.learner,
+        seed=derive(seed, "clean", fraction),
+        checkpoint=folder / "clean.checkpoint",
+        progress=reporter(job, f"clean-{fraction:g}/seed-{seed}", f"NN-{100 * fraction:g}"),
+    )
+    _save_model(model, folder / "clean.safetensors")
+    return {"accuracy": accuracy(model, *job.test_records())}
+
+
+def clean_model(job: Job, fraction: float, seed: int) -> nn.Module:
+    """The NN-p that `clean_only` kept."""
+    model = job.new_model(seed)
+    model.load_state_dict(load_file(state_folder(job, fraction, seed) / "clean.safetensors"))
+    return model
+
+
+def obfuscated_round(job: Job, fraction: float, seed: int) -> dict[str, Any]:
+    """Steps 2 to 4: fit SL-p, release the rest, resume NN-p on clean and released records."""
+    plan, name = job.plan, f"round-{fraction:g}/seed-{seed}"
+    obfuscator = _fitted(job, fraction, seed, name)
+    known = _releasing(job, fraction, seed, obfuscator)
+    values, released = _training_set(job, fraction, seed, obfuscator)
+    figures: dict[str, Any] = {"releases": len(known)}
+    for key, screened in (("with_released", True), ("with_released_unscreened", False)):
+        model = clean_model(job, fraction, seed)
+        screening = plan.screening if screened else None
+        resume(job, model, values, released, screening, f"{name}/{key}", (seed, fraction, key))
+        figures[key] = accuracy(model, *job.test_records())
+        if screened:
+            figures["obfuscated_test"] = _on_obfuscated(job, model, obfuscator, seed)
+            figures["constant_image"] = constant_image(job, model, obfuscator, seed)
+            _save_model(model, state_folder(job, fraction, seed) / "released.safetensors")
+    leak = attack(job, known, seed)
+    figures |= {"leak": leak.strongest, "leak_linear": leak.linear, "leak_decoder": leak.network}
+    figures["served_leak"] = _served_leak(job, obfuscator, seed)
+    figures["decoder_steps"] = leak.steps
+    if seed == plan.seeds[0] and fraction == plan.fractions[0]:
+        save_pictures(job.folder / "pictures.safetensors", obfuscator, leak, *job.test_records())
+        obfuscator.save(job.folder / "obfuscator")
+    return figures
+
+
+def resume(
+    job: Job,
+    model: nn.Module,
+    values: Tensor,
+    released: Tensor,
+    screening: Any,
+    name: str,
+    purpose: tuple[Any, ...],
+) -> None:
+    """Step 4: go on training NN-p on the records as they are now, clean or released."""
+
+    def screen(x: Tensor, index: Tensor) -> Tensor:
+        return screening(x, released[index])
+
+    folder = prepare_folder(job.folder / "state" / "checkpoints")
+    train_classifier(
+        model,
+        values,
+        torch.from_numpy(job.train[1]),
+        job.plan.learner,
+        seed=derive(*purpose),
+        augment=None if screening is None else screen,
+        checkpoint=folder / f"{name.replace('/', '.')}.checkpoint",
+        progress=reporter(job, name.rsplit("/", 1)[0], name.rsplit("/", 1)[1]),
+    )
+    (folder / f"{name.replace('/', '.')}.checkpoint").unlink(missing_ok=True)
+
+
+def attack(
+    job: Job,
+    known: Sequence[Mechanism],
+    seed: int,
+    settings: DecoderSettings | None = None,
+) -> Leak:
+    """The leak of the releases that exist of a record; the training records are the attacker's."""
+    inputs, labels = job.test_records()
+    target = inputs[: job.plan.attacked], labels[: job.plan.attacked]
+    settings = settings or job.plan.decoder
+    return measure_leak(known, job.records(), target, job.classes, settings=settings, seed=seed)
+
+
+@torch.no_grad()
+def release_all(obfuscator: Obfuscator, inputs: Tensor, labels: Tensor, *seed: object) -> Tensor:
+    """One release of each record, seeded, in batches."""
+    with seeded("release", *seed):
+        batches = zip(inputs.split(1024), labels.split(1024), strict=True)
+        return torch.cat([obfuscator.release(x, c) for x, c in batches])
+
+
+def constant_image(job: Job, model: nn.Module, obfuscator: Obfuscator, seed: int) -> float:
+    """The constant-image test: how often the model says the label of the noise, not the picture.
+
+    The same records are released under every label but their own. Chance is about
+    (1 - accuracy) / (C - 1); far above it, the model reads the class off the noise.
+    """
+    inputs, labels = (t[:200] for t in job.test_records())
+    hits, count = 0.0, 0
+    for c in range(job.classes):
+        other = inputs[labels != c]
+        if len(other):
+            told = torch.full((len(other),), c)
+            shown = release_all(obfuscator, other, told, seed, "constant", c)
+            hits += accuracy(model, shown, told) * len(other)
+            count += len(other)
+    return hits / max(1, count)
+
+
+def _fitted(job: Job, fraction: float, seed: int, name: str) -> Obfuscator:
+    plan, folder = job.plan, state_folder(job, fraction, seed)
+    if (folder / "obfuscator" / "obfuscator.json").exists():
+        return Obfuscator.load(folder / "obfuscator")
+    part, (inputs, labels) = clean_part(job, fraction, seed), job.records()
+    names = tuple(str(c) for c in range(job.classes))
+    obfuscator = conditional(job.shape, job.classes, plan.sigma, kind=plan.kind, bound=plan.bound)
+    fit(
+        obfuscator,
+        clean_model(job, fraction, seed),
+        Records(inputs[part], labels[part], names, "clean part"),
+        plan.objective,
+        plan.knob,
+        settings=plan.fit,
+        seed=derive(seed, "fit", fraction),
+        checkpoint=folder / "fit.checkpoint",
+        progress=reporter(job, name, f"SL-{100 * fraction:g}"),
+    )
+    obfuscator.save(folder / "obfuscator")
+    return obfuscator
+
+
+def _releasing(job: Job, fraction: float, seed: int, own: Obfuscator) -> list[Obfuscator]:
+    """The obfuscators of which each record that is not clean has one release."""
+    before = [p for p in job.plan.fractions if p < fraction]
+    if not before:
+        return [own]
+    first = [Obfuscator.load(state_folder(job, p, seed) / "obfuscator") for p in before]
+    return [*first, own] if job.plan.rerelease else first[:1]
+
+
+def _training_set(job: Job, fraction: float, seed: int, own: Obfuscator) -> tuple[Tensor, Tensor]:
+    """Clean records where they are clean, the latest release elsewhere, and which are releases.
+
+    Releases are kept on disk: a record released in an earlier round keeps its release.
+    """
+    inputs, labels = job.records()
+    released = torch.ones(len(inputs), dtype=torch.bool)
+    released[clean_part(job, fraction, seed)] = False
+    source = fraction if job.plan.rerelease else job.plan.fractions[0]
+    path = state_folder(job, source, seed) / "release.safetensors"
+    if not path.exists():
+        rest = released.nonzero().flatten()
+        values = release_all(own, inputs[rest], labels[rest], seed, fraction)
+        with atomic(path) as part:
+            save_file({"index": rest, "values": values}, part)
+    kept, values = load_file(path), inputs.clone()
+    values[kept["index"]] = kept["values"]
+    values[~released] = inputs[~released]
+    return values, released
+
+
+def _on_obfuscated(job: Job, model: nn.Module, obfuscator: Obfuscator, seed: int) -> float:
+    inputs, labels = job.test_records()
+    with torch.no_grad(), seeded("serve", seed):
+        shown = torch.cat([obfuscator(x) for x in inputs.split(1024)])
+    return accuracy(model, shown, labels)
+
+
+@final
+@dataclass(frozen=True)
+class _Serving:
+    """The obfuscator as it serves records without a label, for the attacker to know."""
+
+    obfuscator: Obfuscator
+
+    def release(self, x: Tensor, _: Tensor) -> Tensor:
+        """One release under the learned selection."""
+        return self.obfuscator(x)
+
+    def distribution(self, x: Tensor, _: Tensor) -> Distribution:
+        """Its law."""
+        return self.obfuscator.distribution(x)
+
+
+def _served_leak(job: Job, obfuscator: Obfuscator, seed: int) -> float:
+    """The leak of records served under the learned selection, against linear decoders."""
+    linear = replace(job.plan.decoder, steps=0)
+    return attack(job, [_Serving(obfuscator)], seed, linear).linear
+
+
+def _save_model(model: nn.Module, path: Path) -> None:
+    with atomic(path) as part:
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, part)

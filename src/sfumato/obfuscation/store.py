@@ -1,0 +1,144 @@
+"""An obfuscator on disk: safetensors and readable JSON, never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import sfumato.nn
+import sfumato.noise
+from sfumato.errors import SfumatoError, StoreError
+from sfumato.files import atomic, prepare_folder, read_json, sha256, write_json
+from sfumato.nn.base import StochasticModule
+from sfumato.obfuscation.obfuscator import Obfuscator
+
+SCHEMA = "sfumato.obfuscator/1"
+SETTINGS = "obfuscator.json"
+
+
+def describe(obfuscator: Obfuscator) -> dict[str, Any]:
+    """What the obfuscator is made of, as JSON values."""
+    return {
+        "layer": _describe_module(obfuscator.layer),
+        "selection": None
+        if obfuscator.selection is None
+        else _describe_module(obfuscator.selection),
+        "pre": None if isinstance(obfuscator.pre, nn.Identity) else str(obfuscator.pre),
+    }
+
+
+def save(obfuscator: Obfuscator, folder: Path) -> Path:
+    """Write settings and weights; the settings come last and name the weights they go with."""
+    folder = prepare_folder(folder)
+    weights = {name: t.detach().cpu().contiguous() for name, t in obfuscator.state_dict().items()}
+    name = f"weights-{obfuscator.digest()[:16]}.safetensors"
+    with atomic(folder / name) as part:
+        save_file(weights, part)
+    settings: dict[str, Any] = {
+        "schema": SCHEMA,
+        **describe(obfuscator),
+        "weights": {"file": name, "sha256": sha256(folder / name)},
+    }
+    write_json(folder / SETTINGS, {**settings, "checksum": _checksum(settings)})
+    for old in folder.glob("weights-*.safetensors"):
+        if old.name != name:
+            old.unlink()
+    return folder
+
+
+def load(
+    folder: Path,
+    layer: StochasticModule | None,
+    selection: nn.Module | None,
+    pre: nn.Module | None,
+) -> Obfuscator:
+    """Read settings and weights, check them, and build the obfuscator."""
+    if not folder.is_dir():
+        raise StoreError(f"there is no obfuscator at {folder}: the folder does not exist")
+    settings = _read_settings(folder / SETTINGS)
+    weights = _read_weights(folder, settings["weights"])
+    if pre is None and settings["pre"] is not None:
+        raise StoreError(
+            f"the obfuscator in {folder} has regular layers before its noise: pass them as "
+            f"pre=..., built as {settings['pre']!r}"
+        )
+    obfuscator = Obfuscator(
+        layer or _build(settings["layer"], folder, "layer"),  # type: ignore[arg-type]
+        selection or _build(settings["selection"], folder, "selection"),
+        pre,
+    )
+    try:
+        obfuscator.load_state_dict(weights)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise StoreError(f"the weights in {folder} do not fit the settings: {detail}") from error
+    return obfuscator
+
+
+def _describe_module(module: nn.Module) -> dict[str, Any]:
+    config = getattr(module, "config", None)
+    return {
+        "type": type(module).__name__,
+        "arguments": config() if callable(config) else None,
+    }
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    settings = read_json(path)
+    if not isinstance(settings, dict) or settings.get("schema") != SCHEMA:
+        raise StoreError(f"{path} is not an obfuscator of schema {SCHEMA}")
+    if settings.pop("checksum", None) != _checksum(settings):
+        raise StoreError(f"{path} was changed after it was saved: its checksum does not match")
+    return settings
+
+
+def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Any]:
+    path = folder / Path(entry["file"]).name  # never outside the folder
+    if not path.exists():
+        raise StoreError(f"{path} is missing: copy the whole folder")
+    if sha256(path) != entry["sha256"]:
+        raise StoreError(f"{path} is truncated or was changed: its checksum does not match")
+    try:
+        return load_file(path)
+    except safetensors.SafetensorError as error:
+        raise StoreError(f"{path} is damaged: {error}") from error
+
+
+def _build(entry: dict[str, Any] | None, folder: Path, role: str) -> nn.Module | None:
+    if entry is None:
+        return None
+    made = getattr(sfumato.nn, entry["type"], None)
+    if not isinstance(made, type) or entry["arguments"] is None:
+        raise StoreError(
+            f"{folder} has a {role} of type {entry['type']!r}, which is not one of sfumato's: "
+            f"build it and pass it as {role}=..."
+        )
+    arguments = dict(entry["arguments"])
+    try:
+        if "noise" in arguments:
+            arguments["noise"] = _law(dict(arguments["noise"]))
+        if arguments.get("bound") is not None:
+            arguments["bound"] = sfumato.nn.Bound(**arguments["bound"])
+        for name in ("shape", "kernel_size", "stride", "padding", "dilation"):
+            if isinstance(arguments.get(name), list):
+                arguments[name] = tuple(arguments[name])
+        return made(**arguments)
+    except (TypeError, SfumatoError) as error:
+        raise StoreError(f"the settings of the {role} in {folder} do not fit: {error}") from error
+
+
+def _law(entry: dict[str, Any]) -> sfumato.noise.NoiseLaw:
+    made = getattr(sfumato.noise, entry.pop("law"), None)
+    if not isinstance(made, type) or not issubclass(made, sfumato.noise.NoiseLaw):
+        raise TypeError("the noise law is not one of sfumato's: pass the layer as layer=...")
+    return made(**entry)
+
+
+def _checksum(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
