@@ -1,0 +1,29 @@
+"""The command line: `sfumato demo | fit | release | train | report`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        argv: The arguments; those of the process by default.
+
+    Returns:
+        0, or 2 after an error that has been explained in one line on stderr, or 130 after Ctrl-C.
+    """
+    try:
+        from sfumato.cli.app import run
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "sfumato"):
+            raise
+        print(
+            f"error: the command line needs {missing}, which is not installed: "
+            'pip install "sfumato[all]"',
+            file=sys.stderr,
+        )
+        return 2
+    return run(sys.argv[1:] if argv is None else argv)

@@ -1,0 +1,84 @@
+"""`sfumato release`: one obfuscated copy of every record, to be handed on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, final
+
+from sfumato.cli.command import Command
+from sfumato.cli.folder import RunFolder
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ReleaseOptions:
+    """Release every record of a data set once, with its own label, into OUT/released.
+
+    Hand on that folder and nothing else of the run. An interrupted release goes on where it
+    stopped, and no record is drawn twice. There is no seed: noise that can be drawn again can be
+    taken away again.
+    """
+
+    obfuscator: str
+    """Folder that `sfumato fit` wrote (the run, or its folder obfuscator)."""
+    data: str = "digits"
+    """A built-in name (digits), a folder in hub layout, or a hub id."""
+    split: str = "train"
+    """Which records of the data set."""
+    out: str | None = None
+    """Folder of the run; an interrupted run in it goes on. By default runs/release-TIME."""
+    source: Literal["torch", "os"] = "os"
+    """Where the noise comes from: the operating system's cryptographic generator, or torch's."""
+    shard_size: int = 4096
+    """Records in a file."""
+
+
+def run(options: ReleaseOptions, folder: RunFolder | None) -> list[str]:
+    """Release, and write the report."""
+    import sfumato as sf
+    from sfumato.cli.progress import Display
+    from sfumato.data import load
+    from sfumato.obfuscation.release import release_dataset
+
+    assert folder is not None
+    path = Path(options.obfuscator)
+    if (path / "obfuscator").is_dir():  # the folder of a run, with the obfuscator inside
+        path = path / "obfuscator"
+    obfuscator, data = sf.Obfuscator.load(path), load(options.data, options.split)
+    released = folder.path / "released"
+    with Display(folder.path) as display:
+        manifest = release_dataset(
+            obfuscator,
+            data,
+            released,
+            source=options.source,
+            shard_size=options.shard_size,
+            progress=lambda done, total: display(
+                {"cell": "release", "unit": "record", "epoch": done, "epochs": total}
+            ),
+        )
+    report = folder.finish(
+        {
+            "data": {
+                "name": options.data,
+                "train": manifest.count,
+                "shape": list(manifest.record_shape),
+                "classes": list(manifest.classes),
+            },
+            "manifest": asdict(manifest),
+        }
+    )
+    return [f"released: {released} ({manifest.count} records)", f"report: {report}"]
+
+
+COMMAND = Command(
+    name="release",
+    summary="write one obfuscated copy of every record",
+    options=ReleaseOptions,
+    run=run,
+    examples=(
+        "sfumato release --obfuscator runs/fit --data path/to/mnist --out runs/release",
+        "sfumato release --obfuscator obfuscator --data path/to/pictures --shard_size 1000",
+    ),
+)

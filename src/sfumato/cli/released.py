@@ -1,0 +1,146 @@
+"""Training by someone who has the releases and not the records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from sfumato.cli.folder import RunFolder
+from sfumato.cli.progress import Display
+from sfumato.cli.settings import model_factory, override
+from sfumato.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+    from sfumato.cli.train import TrainOptions
+    from sfumato.data import Records
+
+
+@final
+@dataclass(frozen=True)
+class Material:
+    """What there is to train and to test on; `is_released` marks the releases, `[N]`."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    is_released: torch.Tensor
+    test: Records
+    tested_on: str
+
+
+def train_on_releases(options: TrainOptions, folder: RunFolder) -> list[str]:
+    """Train with every seed, keep the models, and write the report.
+
+    Raises:
+        StoreError: the released folder is damaged.
+        DataError: released, clean and test records do not fit each other.
+    """
+    from sfumato.obfuscation import Plan
+    from sfumato.obfuscation.figures import figure
+
+    plan = override(Plan(seeds=tuple(range(options.seeds))), options.plan)
+    material = gather_material(options)
+    with Display(folder.path) as display:
+        scores = [
+            _train(options.model, plan, material, seed, folder.path, display) for seed in plan.seeds
+        ]
+    reached = figure(scores)
+    releases = int(material.is_released.sum())
+    sentence = (
+        f"Trained on {releases} releases and {len(material.labels) - releases} clean records, the "
+        f"model reaches {100 * reached['mean']:.1f} % on {material.tested_on}."
+    )
+    data = material.test
+    report = folder.finish(
+        {
+            "data": {
+                "name": str(options.released),
+                "train": len(material.labels),
+                "test": len(data),
+                "shape": list(data.shape),
+                "classes": list(data.classes),
+            },
+            "seeds": list(plan.seeds),
+            "verdict": [sentence],
+            "released": {
+                "records": releases,
+                "clean_records": len(material.labels) - releases,
+                "tested_on": material.tested_on,
+                "accuracy": reached,
+            },
+        }
+    )
+    return [sentence, f"models: {folder.path / 'models'}", f"report: {report}"]
+
+
+def gather_material(options: TrainOptions) -> Material:
+    """Read the releases, the clean records and the test records, and check that they fit."""
+    import torch
+
+    from sfumato.data import load, splits, take
+
+    folder = Path(str(options.released))
+    if (folder / "released").is_dir():  # the folder of a run, with the releases inside
+        folder = folder / "released"
+    if options.test is None:
+        released, test = (take(part, None) for part in splits(folder))
+        tested_on = "held-out releases"
+    else:
+        released, test = take(load(folder), None), take(load(options.test, "test"), None)
+        tested_on = "clean test records"
+    parts, marks = [released], [torch.ones(len(released), dtype=torch.bool)]
+    if options.clean is not None:
+        parts.append(take(load(options.clean), None))
+        marks.append(torch.zeros(len(parts[-1]), dtype=torch.bool))
+    for other in (*parts[1:], test):
+        _check_fit(released, other)
+    return Material(
+        torch.cat([part.inputs for part in parts]),
+        torch.cat([part.labels for part in parts]),
+        torch.cat(marks),
+        test,
+        tested_on,
+    )
+
+
+def _check_fit(released: Records, other: Records) -> None:
+    if other.shape != released.shape:
+        raise DataError(
+            f"{other.name}: its records are {tuple(other.shape)}, the releases "
+            f"{tuple(released.shape)}"
+        )
+    if other.classes != released.classes:
+        raise DataError(
+            f"{other.name}: its classes {', '.join(other.classes)} are not those of the releases, "
+            f"{', '.join(released.classes)}"
+        )
+
+
+def _train(
+    model_name: str | None, plan: Any, material: Material, seed: int, out: Path, display: Display
+) -> float:
+    from safetensors.torch import save_model
+
+    from sfumato.files import atomic, prepare_folder
+    from sfumato.train import accuracy, derive, seeded, train_classifier
+
+    shape, classes = material.test.shape, len(material.test.classes)
+    with seeded(seed, "model"):
+        model = model_factory(model_name)(shape, classes)
+    train_classifier(
+        model,
+        material.inputs,
+        material.labels,
+        plan.learner,
+        seed=derive(seed, "released"),
+        augment=lambda x, index: plan.screening(x, material.is_released[index]),
+        checkpoint=prepare_folder(out / "state") / f"seed-{seed}.checkpoint",
+        progress=display.named(f"seed-{seed}", "training"),
+    )
+    with atomic(prepare_folder(out / "models") / f"seed-{seed}.safetensors") as part:
+        save_model(model, str(part))
+    score = accuracy(model, material.test.inputs, material.test.labels)
+    display.on_done(f"seed-{seed}", {"accuracy": score})
+    return score

@@ -1,0 +1,16 @@
+"""One self-contained page per run, and the schema of the results it shows."""
+
+from sfumato.errors import MissingDependency
+
+try:
+    import jinja2
+    import jsonschema
+    import matplotlib
+except ImportError as error:
+    raise MissingDependency(
+        f'the report needs {error.name}, which is not installed: pip install "sfumato[report]"'
+    ) from error
+
+from sfumato.report.page import write_report as write_report
+from sfumato.report.schema import SCHEMA as SCHEMA
+from sfumato.report.schema import validate as validate

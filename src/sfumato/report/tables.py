@@ -1,0 +1,176 @@
+"""The tables of the page, as plain rows of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from markupsafe import Markup
+
+from sfumato.report.baselines import class_mean, isotropic
+from sfumato.report.numerals import NOTHING, accuracy, grouped, leak, number, percent, short
+
+Cell = str | Markup
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """A row: its title, a few words about it, its cells; `strong` ones are what to look at.
+
+    A row without cells is the heading of those that follow.
+    """
+
+    title: str
+    about: str
+    cells: Sequence[Cell]
+    strong: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Table:
+    """Column heads (the first stands over the titles) and rows."""
+
+    heads: list[str]
+    rows: list[Row] = field(default_factory=list)
+
+
+_ROUND_ROWS = (  # key, title, about, how it is written, strong
+    ("clean_only", "Clean part only", "no released record", accuracy, False),
+    ("with_released", "With released records", "screened, clean test records", accuracy, True),
+    ("with_released_unscreened", "The same, unscreened", "every pixel, always", accuracy, False),
+    ("obfuscated_test", "On obfuscated test records", "label unknown", accuracy, False),
+    ("leak", "Leak", "the worst attacker below", leak, True),
+    ("leak_linear", "Leak, linear decoder", "closed form", leak, False),
+    ("leak_decoder", "Leak, trained decoder", "fresh draws", leak, False),
+    ("constant_image", "Constant-image test", "says the noise's label", accuracy, False),
+)
+
+
+def rounds_table(results: Mapping[str, Any]) -> Table:
+    """One column per round, one row per quantity that any round has."""
+    rounds: Sequence[Mapping[str, Any]] = results["rounds"]
+    table = Table(["clean part", *(percent(entry["fraction"]) for entry in rounds)])
+    for key, title, about in (
+        ("clean_records", "Clean records", "seen by the compute as they are"),
+        ("releases", "Releases", "of one record, so far"),
+    ):
+        if any(key in entry for entry in rounds):
+            cells = [_count(entry.get(key)) for entry in rounds]
+            table.rows.append(Row(title, about, cells))
+    for key, title, about, write, strong in _ROUND_ROWS:
+        if any(entry.get(key) for entry in rounds):
+            cells = [write(entry.get(key)) for entry in rounds]
+            table.rows.append(Row(title, about, cells, strong))
+    return table
+
+
+def baselines_table(results: Mapping[str, Any]) -> Table:
+    """Ours and every baseline with its accuracy and leak, fraction by fraction."""
+    table = Table(["", "accuracy, %", "leak"])
+    for entry in results["rounds"]:
+        curve = isotropic(results, entry["fraction"])
+        mean = class_mean(results, entry["fraction"])
+        if curve or mean:
+            table.rows.extend(_against(entry, curve, mean))
+    if table.rows:
+        ceiling = [accuracy(results["ceiling"]), NOTHING]
+        table.rows.append(Row("All records clean", "the ceiling", ceiling))
+    return table
+
+
+def _against(
+    entry: Mapping[str, Any],
+    curve: Sequence[Mapping[str, Any]],
+    mean: Mapping[str, Any] | None,
+) -> list[Row]:
+    ours = [accuracy(entry["with_released"]), leak(entry["leak"])]
+    unscreened = [accuracy(entry.get("with_released_unscreened")), leak(entry["leak"])]
+    rows = [
+        Row(f"clean part {percent(entry['fraction'])}", "", []),
+        Row("Learned noise", "", ours, strong=True),
+        Row("Learned noise, unscreened", "", unscreened),
+    ]
+    for one in curve:
+        title = f"Isotropic noise, σ\u00a0=\u00a0{short(one['sigma'])}"
+        rows.append(Row(title, "", [accuracy(one["accuracy"]), leak(one["leak"])]))
+    if mean is not None:
+        title = f"Class mean + noise, σ\u00a0=\u00a0{short(mean['sigma'])}"
+        rows.append(Row(title, "", [accuracy(mean["accuracy"]), leak(mean["leak"])]))
+    clean: list[Cell] = [accuracy(entry["clean_only"]), "nothing released"]
+    return [*rows, Row("Clean part only", "", clean)]
+
+
+_TRADE_OFF = {
+    "isotropic_accuracy_at_leak": ("Its accuracy at the learned noise's leak", "accuracy, %"),
+    "isotropic_leak_at_accuracy": ("Its leak at the learned noise's accuracy", "leak"),
+    "accuracy": ("Learned noise", "accuracy, %"),
+    "leak": ("Learned noise", "leak"),
+}
+
+
+def trade_off_table(results: Mapping[str, Any]) -> Table:
+    """What the curve of isotropic noise reaches where the learned noise stands."""
+    table = Table(["read off the curve of isotropic noise", ""])
+    for key, value in (results.get("trade_off") or {}).items():
+        words = key.replace("_", " ")
+        title, about = _TRADE_OFF.get(key, (words[:1].upper() + words[1:], ""))
+        table.rows.append(Row(title, about, [_read_off(value, is_leak="leak" in about)]))
+    return table
+
+
+def _read_off(value: Any, *, is_leak: bool) -> Cell:
+    if value is None or isinstance(value, Mapping):
+        return leak(value) if is_leak else accuracy(value)
+    return number(value, 3) if is_leak else number(100 * value, 1)
+
+
+def released_table(released: Mapping[str, Any]) -> Table:
+    """What training on releases alone reached."""
+    table = Table(["", ""])
+    table.rows.append(Row("Released records", "trained on", [_count(released["records"])]))
+    if released.get("clean_records"):
+        clean = [_count(released["clean_records"])]
+        table.rows.append(Row("Clean records", "trained on", clean))
+    about = f"on {released['tested_on']}, %" if "tested_on" in released else "%"
+    table.rows.append(Row("Accuracy", about, [accuracy(released["accuracy"])], strong=True))
+    return table
+
+
+def shards_table(manifest: Mapping[str, Any]) -> Table:
+    """The files of a release."""
+    table = Table(["file", "records", "sha256"])
+    for shard in manifest["shards"]:
+        digest = Markup("<code>{}</code>").format(shard["sha256"])
+        table.rows.append(Row(shard["file"], "", [_count(shard["rows"]), digest]))
+    return table
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted names and values, one line each."""
+    lines: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            lines.extend(flat(value, f"{name}."))
+        elif isinstance(value, (list, tuple)):
+            lines.append((name, ", ".join(_plain(one) for one in value)))
+        else:
+            lines.append((name, _plain(value)))
+    return lines
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == {}:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return short(value) if isinstance(value, float) else str(value)
+
+
+def _count(value: Any) -> Cell:
+    if value is None:
+        return NOTHING
+    return grouped(value) if isinstance(value, int) else short(value)
