@@ -36,7 +36,8 @@ class FitSettings:
     Args:
         kernels: the recipe of step 1, kernels under the hard selection.
         selection: the recipe of step 2, the soft selection.
-        shape: the shape of the soft selection: `()` per class; `None` for one value per element.
+        shape: the shape of the soft selection: None for one value for each element of a record
+            and class, as the source has it; `()` for one for each class.
         place: the selection on the layer's `"input"` or `"output"`.
         combine: `"sum"` or `"mixture"`.
         joint: in step 2 train the kernels too; else they are frozen.
@@ -48,7 +49,7 @@ class FitSettings:
 
     kernels: Recipe = field(default_factory=lambda: Recipe(epochs=3, min_steps=200, lr=1e-2))
     selection: Recipe = field(default_factory=lambda: Recipe(epochs=1, min_steps=100, lr=5e-2))
-    shape: tuple[int, ...] | None = ()
+    shape: tuple[int, ...] | None = None
     place: Literal["input", "output"] = "input"
     combine: Literal["sum", "mixture"] = "sum"
     joint: bool = False

@@ -65,8 +65,9 @@ class NetworkDecoder:
         self.shape = knowledge.inputs.shape[1:]
         order = torch.randperm(len(knowledge.inputs), generator=generator(seed, "decoder"))
         held = max(1, len(order) // 10)
-        self.held, self.used = order[:held][:2048], order[held:]
-        self.network = _network(self.shape, self._channels(), settings.width)
+        self.held, self.used = order[:held][:2048], order[held:] if len(order) > held else order
+        self.shown = _pictures(self._release_widths(), self.shape)
+        self.network = _network(self.shape, 2 + sum(self.shown), settings.width)
         self.steps = 0
         self._train(seed)
 
@@ -76,9 +77,6 @@ class NetworkDecoder:
         parts = zip(releases.split(512), labels.split(512), strict=True)
         return torch.cat([self._forward(y, c) for y, c in parts])
 
-    def _channels(self) -> int:
-        return 2 + sum(_pictures(self._release_widths(), self.shape))
-
     def _release_widths(self) -> list[int]:
         one = self.knowledge.inputs[:1], self.knowledge.labels[:1]
         return [m.release(*one).flatten(1).shape[1] for m in self.knowledge.mechanisms]
@@ -87,7 +85,7 @@ class NetworkDecoder:
         linear = self.start.reconstruct(releases, labels)
         mean = self.start.means[labels].float()
         shown = [linear, mean]
-        if self._channels() > 2:
+        if self.shown:
             shown.append(releases)
         stacked = torch.cat(shown, 1)
         if len(self.shape) == 3:
@@ -99,7 +97,9 @@ class NetworkDecoder:
         optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
         order = generator(seed, "decoder", "batches")
-        least, waited = self._validate(), 0
+        x, labels = self._records(self.held)
+        held = x.flatten(1), self.knowledge.draw(x, labels), labels  # one draw: looks compare
+        least, waited = self._error(*held), 0
         for step in range(1, settings.steps + 1):
             pick = torch.randint(len(self.used), (settings.batch_size,), generator=order)
             x, labels = self._records(self.used[pick])
@@ -110,7 +110,7 @@ class NetworkDecoder:
             schedule.step()
             self.steps = step
             if step % settings.check_every == 0:
-                error, waited = self._validate(), waited + 1
+                error, waited = self._error(*held), waited + 1
                 if error < least:
                     least, waited = error, 0
                     best = copy.deepcopy(self.network.state_dict())
@@ -119,11 +119,8 @@ class NetworkDecoder:
         self.network.load_state_dict(best)
 
     @torch.no_grad()
-    def _validate(self) -> float:
-        x, labels = self._records(self.held)
-        return float(
-            F.mse_loss(self.reconstruct(self.knowledge.draw(x, labels), labels), x.flatten(1))
-        )
+    def _error(self, records: Tensor, releases: Tensor, labels: Tensor) -> float:
+        return float(F.mse_loss(self.reconstruct(releases, labels), records))
 
     def _records(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self.knowledge.inputs[index], self.knowledge.labels[index]
