@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     out = prepare_folder(given.out or Path("runs") / name)
     table: Any = importlib.import_module(f"experiments.{given.configuration.parent.name}.table")
     results, text = table.run(config, out, given.workers)
+    # How it was called names folders of this machine; the configuration says how to call it.
+    results["provenance"].pop("command", None)
     target = prepare_folder(given.to or given.configuration.parent)
     write_json(target / f"{given.configuration.stem}.json", results)
     with atomic(target / f"{given.configuration.stem}.md") as part:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from sfumato.obfuscation.obfuscator import Obfuscator
 from sfumato.obfuscation.plan import Job
 from sfumato.obfuscation.rounds import (
     attack,
+    checkpoint_file,
     clean_model,
     clean_part,
     release_all,
@@ -22,14 +25,17 @@ from sfumato.train import accuracy, derive, train_classifier
 def ceiling(job: Job, seed: int) -> dict[str, float]:
     """Full clean training: what no obfuscated training is expected to pass."""
     model, (inputs, labels) = job.new_model(seed), job.records()
+    checkpoint = checkpoint_file(job, f"ceiling/seed-{seed}")
     train_classifier(
         model,
         inputs,
         labels,
         job.plan.learner,
         seed=derive(seed, "ceiling"),
+        checkpoint=checkpoint,
         progress=reporter(job, f"ceiling/seed-{seed}", "all clean"),
     )
+    checkpoint.unlink(missing_ok=True)
     return {"accuracy": accuracy(model, *job.test_records())}
 
 
@@ -56,8 +62,13 @@ def class_mean_round(job: Job, fraction: float, sigma: float, seed: int) -> dict
 
 
 def class_mean_leak(job: Job, fraction: float, sigma: float, seed: int) -> dict[str, float]:
-    """The leak of class mean + noise: a control that must come out at 0 or below."""
-    return {"leak": attack(job, [mean_obfuscator(job, fraction, sigma, seed)], seed).strongest}
+    """The leak of class mean + noise: a control that must come out at 0.
+
+    Linear decoders will do: what does not depend on the record tells nothing of it.
+    """
+    linear = replace(job.plan.decoder, steps=0)
+    obfuscator = mean_obfuscator(job, fraction, sigma, seed)
+    return {"leak": attack(job, [obfuscator], seed, linear).strongest}
 
 
 def mean_obfuscator(job: Job, fraction: float, sigma: float, seed: int) -> Obfuscator:
@@ -84,4 +95,5 @@ def _round(
     released[clean] = False
     model, cell = clean_model(job, fraction, seed), f"{name}-{fraction:g}/seed-{seed}/learner"
     resume(job, model, values, released, None, cell, (seed, fraction, name))
+    checkpoint_file(job, cell).unlink(missing_ok=True)
     return {"accuracy": accuracy(model, *job.test_records())}

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato import objectives
-from sfumato.data.records import Records
+from sfumato.data.records import Records, check_batch
 from sfumato.errors import DataError, SettingError
 from sfumato.nn import Recording, SoftSelection
 from sfumato.nn.kernels import KernelLayer
@@ -67,7 +67,7 @@ def fit(
     model: nn.Module,
     data: Any,
     objective: ObjectiveName | Objective = "information",
-    knob: float = 0.25,
+    knob: float = 0.03,
     *,
     settings: FitSettings | None = None,
     labels_known: bool = False,
@@ -95,7 +95,8 @@ def fit(
         progress: called after every epoch.
 
     Returns:
-        One entry per epoch: step, epoch, task (cross-entropy), objective, accuracy on releases.
+        One entry per epoch, those before an interruption included: step, epoch, task
+        (cross-entropy), objective, accuracy on releases.
 
     Raises:
         DataError: the data cannot be used.
@@ -107,6 +108,7 @@ def fit(
     if knob < 0:
         raise SettingError(f"the knob must be 0 or more, not {knob}")
     records = data if isinstance(data, Records) else gather(data)
+    check_batch(records.inputs, records.labels, records.num_classes, records.name)
     classes = obfuscator.num_classes
     if classes is not None and records.num_classes > classes:
         raise DataError(f"the data has {records.num_classes} classes, the obfuscator {classes}")
@@ -116,14 +118,14 @@ def fit(
         records,
         _objective(objective, settings),
         knob,
-        settings.label_penalty,
+        settings,
         seed,
+        derive(objective if isinstance(objective, str) else _named(objective), knob, settings),
         progress,
     )
     kernels = [*obfuscator.layer.parameters(), *obfuscator.pre.parameters()]
-    with _frozen(model):
-        with _fixed_location(obfuscator, settings.location == "identity"):
-            history = job.run(1, kernels, settings.kernels, checkpoint)
+    with _frozen(model), _fixed_location(obfuscator, settings.location == "identity"):
+        history = job.run(1, kernels, settings.kernels, checkpoint)
         if labels_known or classes is None:
             return history
         if obfuscator.selection is None:
@@ -144,8 +146,9 @@ class _Job:
     records: Records
     objective: Objective
     knob: float
-    label_penalty: float
+    settings: FitSettings
     seed: int
+    purpose: int
     progress: Progress
 
     def run(
@@ -155,16 +158,15 @@ class _Job:
         optimizer = torch.optim.Adam(trained, lr=recipe.lr)
         epochs = recipe.epochs_for(len(self.records))
         path = checkpoint and checkpoint.with_suffix(f".step{step}{checkpoint.suffix}")
-        tag = f"{derive(step, recipe, self.seed, self.knob, len(self.records)):x}"
-        done = load_checkpoint(path, self.obfuscator, optimizer, tag)
-        history = []
+        tag = f"{derive(step, self.purpose, self.seed, len(self.records)):x}"
+        done, history = load_checkpoint(path, self.obfuscator, optimizer, tag)
         for epoch in range(done, epochs):
             with seeded(self.seed, "fit", step, epoch):
                 figures = self._epoch(step, optimizer, recipe, epoch, epochs)
-            if path is not None:
-                save_checkpoint(path, epoch + 1, self.obfuscator, optimizer, tag)
             history.append({"step": step, "epoch": epoch + 1, **figures})
-            self.progress({"epoch": epoch + 1, "epochs": epochs, **figures})
+            if path is not None:
+                save_checkpoint(path, epoch + 1, self.obfuscator, optimizer, tag, history)
+            self.progress({"step": step, "epoch": epoch + 1, "epochs": epochs, **figures})
         return history
 
     def _epoch(
@@ -176,27 +178,28 @@ class _Job:
         for number, batch in enumerate(batches):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(epoch * len(batches) + number, epochs * len(batches))
-            task, objective, right = self._loss(step, batch)
-            loss = task + self.knob * objective
+            loss, figures = self._loss(step, batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            sums += len(batch) * torch.stack([task.detach(), objective.detach(), right])
+            sums += len(batch) * figures
         means = (sums / len(order)).tolist()
         if not all(abs(value) < float("inf") for value in means):
             raise DataError(f"the fit diverged in epoch {epoch + 1}: lower the learning rate")
         return dict(zip(("task", "objective", "accuracy"), means, strict=True))
 
-    def _loss(self, step: int, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _loss(self, step: int, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, and beside it task, objective and accuracy without a gradient."""
         x, labels = self.records.inputs[batch], self.records.labels[batch]
         with record(self.obfuscator) as emitted:
             release = self.obfuscator.obfuscate(x, labels if step == 1 else None)
         logits = self.model(release)
         right = (logits.detach().argmax(1) == labels).float().mean()
         task, objective = F.cross_entropy(logits, labels), self.objective(emitted, labels)
-        if step == 1 and self.label_penalty > 0 and self.obfuscator.num_classes is not None:
-            task = task + self.label_penalty * self._label_leak(x, labels)
-        return task, objective, right
+        loss, penalty = task + self.knob * objective, self.settings.label_penalty
+        if step == 1 and penalty > 0 and self.obfuscator.num_classes is not None:
+            loss = loss + penalty * self._label_leak(x, labels)
+        return loss, torch.stack([task.detach(), objective.detach(), right])
 
     def _label_leak(self, x: Tensor, labels: Tensor) -> Tensor:
         classes = self.records.num_classes
@@ -213,6 +216,10 @@ def _objective(objective: ObjectiveName | Objective, settings: FitSettings) -> O
     if objective == "information":
         return _information
     raise SettingError(f"unknown objective {objective!r}: use 'information' or 'max_entropy'")
+
+
+def _named(objective: Objective) -> str:
+    return getattr(objective, "__qualname__", type(objective).__qualname__)
 
 
 def _max_entropy(margin: float, emitted: Recording, _: Tensor) -> Tensor:
@@ -232,25 +239,30 @@ def _selection(settings: FitSettings, classes: int, shape: tuple[int, ...]) -> S
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
     """No gradients for the model's weights, and evaluation mode; both restored afterwards."""
-    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    training = model.training
+    required = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    training = [(module, module.training) for module in model.modules()]
     model.requires_grad_(False).eval()
     try:
         yield
     finally:
-        model.train(training)
-        for parameter, required in before:
-            parameter.requires_grad_(required)
+        for module, mode in training:
+            module.training = mode
+        for parameter, before in required:
+            parameter.requires_grad_(before)
 
 
 @contextmanager
 def _fixed_location(obfuscator: Obfuscator, fixed: bool) -> Iterator[None]:
     """Without gradient, Adam leaves the location's block of the fused kernel where it is."""
-    layer = obfuscator.layer
-    held = list(layer.parameters()) if fixed else []
-    handles = [parameter.register_hook(partial(_without_location, layer)) for parameter in held]
-    try:
+    if not fixed:
         yield
+        return
+    layer = obfuscator.layer
+    hook = partial(_without_location, layer)
+    handles = [parameter.register_hook(hook) for parameter in layer.parameters()]
+    try:
+        with _frozen(obfuscator.pre):  # what comes before the kernel moves the location too
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -67,7 +67,7 @@ def incremental(
     plan = plan or Plan()
     if fractions is not None:
         plan = replace(plan, fractions=tuple(fractions))
-    train, held = (d if isinstance(d, Records) else gather(d) for d in (data, test))
+    train, held = (gather(d) for d in (data, test))
     folder = prepare_folder(out)
     job = Job.of(plan, model, train, held, folder)
     results = _described(job, train, held, command)
@@ -159,7 +159,6 @@ def _results(plan: Plan, table: dict[str, Any], done: Sequence[float]) -> dict[s
 
 
 def _described(job: Job, train: Records, test: Records, command: str) -> dict[str, Any]:
-    model = job.model if callable(job.model) and not isinstance(job.model, nn.Module) else None
     return {
         "schema": SCHEMA,
         "command": command,
@@ -173,10 +172,21 @@ def _described(job: Job, train: Records, test: Records, command: str) -> dict[st
         "seeds": list(job.plan.seeds),
         "config": {
             **_listed(asdict(job.plan)),
-            "model": f"{model.__module__}:{model.__qualname__}" if model else str(job.model),
+            "model": _named(job.model),
         },
         "provenance": provenance(),
     }
+
+
+def _named(model: Any) -> str:
+    """What to call a model or its factory; the same in every process."""
+    if isinstance(model, nn.Module):
+        return str(model)
+    if isinstance(model, partial):
+        given = [*map(repr, model.args), *(f"{k}={v!r}" for k, v in model.keywords.items())]
+        return f"{_named(model.func)}({', '.join(given)})"
+    named = model if hasattr(model, "__qualname__") else type(model)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _listed(value: Any) -> Any:
@@ -187,8 +197,8 @@ def _listed(value: Any) -> Any:
 
 
 def _same_run(folder: Path, job: Job, described: dict[str, Any]) -> None:
-    """Refuse to mix two runs in one folder; a run may only grow by seeds or a new target."""
-    grows = ("seeds", "target")
+    """Refuse to mix two runs in one folder; a run may grow by seeds, sigmas or a new target."""
+    grows = ("seeds", "sigmas", "target")
     config = {key: value for key, value in described["config"].items() if key not in grows}
     path, run = folder / "run.json", {"records": job.fingerprint(), "config": config}
     if not path.exists():

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sfumato.data.order import SPLIT_SEED, stratified_order
 from sfumato.data.records import Records
 from sfumato.errors import DataError, SettingError
 from sfumato.obfuscation.fit import FitSettings, ObjectiveName
@@ -54,7 +55,7 @@ class Plan:
     fractions: tuple[float, ...] = (0.05, 0.10, 0.15)
     target: float | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
-    knob: float = 0.25
+    knob: float = 0.03
     objective: ObjectiveName = "information"
     kind: Kind = "conv"
     sigma: float = 1.0
@@ -133,15 +134,26 @@ class Job:
         """Training records and labels."""
         return torch.from_numpy(self.train[0]), torch.from_numpy(self.train[1])
 
-    def test_records(self) -> tuple[Tensor, Tensor]:
-        """Test records and labels."""
-        return torch.from_numpy(self.test[0]), torch.from_numpy(self.test[1])
+    def test_records(self, limit: int | None = None) -> tuple[Tensor, Tensor]:
+        """Test records and labels; at most `limit` of them, with the class shares of all."""
+        inputs, labels = torch.from_numpy(self.test[0]), torch.from_numpy(self.test[1])
+        if limit is None or limit >= len(labels):
+            return inputs, labels
+        # Folders list their pictures class by class: the first ones would be of one class.
+        index = stratified_order(labels, SPLIT_SEED)[:limit]
+        return inputs[index], labels[index]
 
     def fingerprint(self) -> str:
-        """SHA-256 over all records and labels."""
+        """SHA-256 over all records and labels, and the weights of a model that is given."""
         digest = hashlib.sha256()
         for values in (*self.train, *self.test):
-            digest.update(np.ascontiguousarray(values).view(np.uint8))
+            digest.update(np.ascontiguousarray(values).view(np.uint8).data)
+        if isinstance(self.model, nn.Module):
+            for name, weights in self.model.state_dict().items():
+                digest.update(name.encode())
+                digest.update(
+                    weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+                )
         return digest.hexdigest()
 
     def new_model(self, seed: int) -> nn.Module:

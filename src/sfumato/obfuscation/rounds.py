@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 
 from sfumato.data.order import stratified_order
 from sfumato.data.records import Records
-from sfumato.files import atomic, prepare_folder, write_json
+from sfumato.files import atomic, prepare_folder, read_json, write_json
 from sfumato.obfuscation.fit import fit
 from sfumato.obfuscation.obfuscator import Obfuscator
 from sfumato.obfuscation.pictures import save_pictures
@@ -37,6 +37,12 @@ def reporter(job: Job, cell: str, phase: str) -> Progress:
         write_json(path, {"cell": cell, "phase": phase, **event})
 
     return report
+
+
+def checkpoint_file(job: Job, training: str) -> Path:
+    """Where a training keeps its state until the cell that it belongs to is done."""
+    folder = prepare_folder(job.folder / "state" / "checkpoints")
+    return folder / f"{training.replace('/', '.')}.checkpoint"
 
 
 def clean_part(job: Job, fraction: float, seed: int) -> Tensor:
@@ -86,13 +92,8 @@ def obfuscated_round(job: Job, fraction: float, seed: int) -> dict[str, Any]:
             figures["obfuscated_test"] = _on_obfuscated(job, model, obfuscator, seed)
             figures["constant_image"] = constant_image(job, model, obfuscator, seed)
             _save_model(model, state_folder(job, fraction, seed) / "released.safetensors")
-    leak = attack(job, known, seed)
-    figures |= {"leak": leak.strongest, "leak_linear": leak.linear, "leak_decoder": leak.network}
+    figures |= _leak(job, fraction, seed, known)
     figures["served_leak"] = _served_leak(job, obfuscator, seed)
-    figures["decoder_steps"] = leak.steps
-    if seed == plan.seeds[0] and fraction == plan.fractions[0]:
-        save_pictures(job.folder / "pictures.safetensors", obfuscator, leak, *job.test_records())
-        obfuscator.save(job.folder / "obfuscator")
     return figures
 
 
@@ -110,7 +111,6 @@ def resume(
     def screen(x: Tensor, index: Tensor) -> Tensor:
         return screening(x, released[index])
 
-    folder = prepare_folder(job.folder / "state" / "checkpoints")
     train_classifier(
         model,
         values,
@@ -118,10 +118,9 @@ def resume(
         job.plan.learner,
         seed=derive(*purpose),
         augment=None if screening is None else screen,
-        checkpoint=folder / f"{name.replace('/', '.')}.checkpoint",
+        checkpoint=checkpoint_file(job, name),
         progress=reporter(job, name.rsplit("/", 1)[0], name.rsplit("/", 1)[1]),
     )
-    (folder / f"{name.replace('/', '.')}.checkpoint").unlink(missing_ok=True)
 
 
 def attack(
@@ -131,8 +130,7 @@ def attack(
     settings: DecoderSettings | None = None,
 ) -> Leak:
     """The leak of the releases that exist of a record; the training records are the attacker's."""
-    inputs, labels = job.test_records()
-    target = inputs[: job.plan.attacked], labels[: job.plan.attacked]
+    target = job.test_records(job.plan.attacked)
     settings = settings or job.plan.decoder
     return measure_leak(known, job.records(), target, job.classes, settings=settings, seed=seed)
 
@@ -151,7 +149,7 @@ def constant_image(job: Job, model: nn.Module, obfuscator: Obfuscator, seed: int
     The same records are released under every label but their own. Chance is about
     (1 - accuracy) / (C - 1); far above it, the model reads the class off the noise.
     """
-    inputs, labels = (t[:200] for t in job.test_records())
+    inputs, labels = job.test_records(200)
     hits, count = 0.0, 0
     for c in range(job.classes):
         other = inputs[labels != c]
@@ -220,6 +218,26 @@ def _on_obfuscated(job: Job, model: nn.Module, obfuscator: Obfuscator, seed: int
     with torch.no_grad(), seeded("serve", seed):
         shown = torch.cat([obfuscator(x) for x in inputs.split(1024)])
     return accuracy(model, shown, labels)
+
+
+def _leak(job: Job, fraction: float, seed: int, known: list[Obfuscator]) -> dict[str, float]:
+    """The leak of the releases that exist; kept, since later rounds may have no other ones."""
+    source = fraction if job.plan.rerelease else job.plan.fractions[0]
+    path = state_folder(job, source, seed) / "leak.json"
+    if path.exists():
+        return read_json(path)
+    leak = attack(job, known, seed)
+    if seed == job.plan.seeds[0] and fraction == job.plan.fractions[0]:
+        save_pictures(job.folder / "pictures.safetensors", known[0], leak, *job.test_records())
+        known[0].save(job.folder / "obfuscator")
+    figures = {
+        "leak": leak.strongest,
+        "leak_linear": leak.linear,
+        "leak_decoder": leak.network,
+        "decoder_steps": leak.steps,
+    }
+    write_json(path, figures)
+    return figures
 
 
 @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 from safetensors.torch import load_file, save_file
@@ -15,11 +15,12 @@ import sfumato.nn
 import sfumato.noise
 from sfumato.errors import SfumatoError, StoreError
 from sfumato.files import atomic, prepare_folder, read_json, sha256, write_json
-from sfumato.nn.base import StochasticModule
+from sfumato.nn import SoftSelection, StochasticModule
 from sfumato.obfuscation.obfuscator import Obfuscator
 
 SCHEMA = "sfumato.obfuscator/1"
 SETTINGS = "obfuscator.json"
+Built = TypeVar("Built", bound=nn.Module)
 
 
 def describe(obfuscator: Obfuscator) -> dict[str, Any]:
@@ -69,12 +70,12 @@ def load(
             f"pre=..., built as {settings['pre']!r}"
         )
     obfuscator = Obfuscator(
-        layer or _build(settings["layer"], folder, "layer"),  # type: ignore[arg-type]
-        selection or _build(settings["selection"], folder, "selection"),
+        layer or _build(settings["layer"], folder, "layer", StochasticModule),
+        selection or _read_selection(settings["selection"], folder),
         pre,
     )
     try:
-        obfuscator.load_state_dict(weights)
+        obfuscator.load_state_dict(weights, assign=True)  # assigned, they keep their precision
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise StoreError(f"the weights in {folder} do not fit the settings: {detail}") from error
@@ -95,12 +96,33 @@ def _read_settings(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path} is not an obfuscator of schema {SCHEMA}")
     if settings.pop("checksum", None) != _checksum(settings):
         raise StoreError(f"{path} was changed after it was saved: its checksum does not match")
+    if not _laid_out(settings):
+        raise StoreError(f"{path} does not say what it should: save the obfuscator anew")
     return settings
+
+
+def _laid_out(settings: dict[str, Any]) -> bool:
+    weights, described = settings.get("weights"), [settings.get("layer")]
+    described += [entry for entry in (settings.get("selection"),) if entry is not None]
+    return (
+        {"selection", "pre"} <= settings.keys()
+        and isinstance(weights, dict)
+        and all(isinstance(weights.get(key), str) for key in ("file", "sha256"))
+        and all(_describes_module(entry) for entry in described)
+    )
+
+
+def _describes_module(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("type"), str)
+        and isinstance(entry.get("arguments", 0), (dict, type(None)))
+    )
 
 
 def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Any]:
     path = folder / Path(entry["file"]).name  # never outside the folder
-    if not path.exists():
+    if not path.is_file():
         raise StoreError(f"{path} is missing: copy the whole folder")
     if sha256(path) != entry["sha256"]:
         raise StoreError(f"{path} is truncated or was changed: its checksum does not match")
@@ -110,11 +132,13 @@ def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Any]:
         raise StoreError(f"{path} is damaged: {error}") from error
 
 
-def _build(entry: dict[str, Any] | None, folder: Path, role: str) -> nn.Module | None:
-    if entry is None:
-        return None
+def _read_selection(entry: dict[str, Any] | None, folder: Path) -> nn.Module | None:
+    return None if entry is None else _build(entry, folder, "selection", SoftSelection)
+
+
+def _build(entry: dict[str, Any], folder: Path, role: str, kind: type[Built]) -> Built:
     made = getattr(sfumato.nn, entry["type"], None)
-    if not isinstance(made, type) or entry["arguments"] is None:
+    if not isinstance(made, type) or not issubclass(made, kind) or entry["arguments"] is None:
         raise StoreError(
             f"{folder} has a {role} of type {entry['type']!r}, which is not one of sfumato's: "
             f"build it and pass it as {role}=..."
@@ -129,7 +153,7 @@ def _build(entry: dict[str, Any] | None, folder: Path, role: str) -> nn.Module |
             if isinstance(arguments.get(name), list):
                 arguments[name] = tuple(arguments[name])
         return made(**arguments)
-    except (TypeError, SfumatoError) as error:
+    except (KeyError, TypeError, ValueError, SfumatoError) as error:
         raise StoreError(f"the settings of the {role} in {folder} do not fit: {error}") from error
 
 

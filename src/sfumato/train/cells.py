@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +73,7 @@ def _computed(cells: Sequence[Cell], folder: Path, workers: int) -> Any:
         ) from error
     # Copy-on-write maps of the arrays: shared between processes, and writable for torch.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", mmap_mode="c")
-    return parallel(delayed(_run_in_worker)(cell, folder) for cell in cells)
+    return parallel(delayed(_run_in_worker)(cell, folder, os.getpid()) for cell in cells)
 
 
 def _run(cell: Cell, folder: Path) -> Any:
@@ -80,8 +83,30 @@ def _run(cell: Cell, folder: Path) -> Any:
     return result
 
 
-def _run_in_worker(cell: Cell, folder: Path) -> tuple[str, Any]:
+def _run_in_worker(cell: Cell, folder: Path, parent: int) -> tuple[str, Any]:
     import torch
 
     torch.set_num_threads(1)  # the processes are the parallel part
+    _end_with(parent)
     return cell.name, _run(cell, folder)
+
+
+_watched: set[int] = set()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when its parent is gone.
+
+    A worker finishes its task even when the parent was killed, and would then write into a folder
+    in which the same run has begun anew.
+    """
+    if parent in _watched:
+        return
+    _watched.add(parent)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn, optim
@@ -11,16 +11,24 @@ from torch import nn, optim
 from sfumato.errors import StoreError
 from sfumato.files import atomic
 
+History: TypeAlias = list[dict[str, Any]]
+
 
 def save_checkpoint(
-    path: Path, epoch: int, model: nn.Module, optimizer: optim.Optimizer | None, tag: str
+    path: Path,
+    epoch: int,
+    model: nn.Module,
+    optimizer: optim.Optimizer | None,
+    tag: str,
+    history: History | None = None,
 ) -> None:
-    """Save the state after `epoch` epochs; `tag` names the run it belongs to."""
+    """Save the state after `epoch` epochs and what was noted of them; `tag` names the run."""
     content = {
         "tag": tag,
         "epoch": epoch,
         "model": model.state_dict(),
         "optimizer": None if optimizer is None else optimizer.state_dict(),
+        "history": history or [],
     }
     with atomic(path) as part:
         torch.save(content, part)
@@ -28,14 +36,14 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path | None, model: nn.Module, optimizer: optim.Optimizer | None, tag: str
-) -> int:
-    """Load the state if there is one, and return how many epochs it has behind it.
+) -> tuple[int, History]:
+    """Load the state if there is one, and return the epochs behind it and what was noted of them.
 
     Raises:
         StoreError: the file is damaged, or belongs to a run with other settings.
     """
     if path is None or not path.exists():
-        return 0
+        return 0, []
     try:
         content: dict[str, Any] = torch.load(path, weights_only=True)
         if content["tag"] != tag:
@@ -45,7 +53,7 @@ def load_checkpoint(
         model.load_state_dict(content["model"])
         if optimizer is not None and content["optimizer"] is not None:
             optimizer.load_state_dict(content["optimizer"])
-        return int(content["epoch"])
+        return int(content["epoch"]), list(content["history"])
     except StoreError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file

@@ -56,7 +56,7 @@ def train_classifier(
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr)
     epochs = recipe.epochs_for(len(inputs))
     tag = f"{derive(recipe, seed, len(inputs)):x}"
-    done = load_checkpoint(checkpoint, model, optimizer, tag)
+    done, _ = load_checkpoint(checkpoint, model, optimizer, tag)
     for epoch in range(done, epochs):
         with seeded(seed, "epoch", epoch):
             loss = _epoch(model, inputs, labels, recipe, seed, epoch, epochs, optimizer, augment)
