@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+_NEEDED = {"jsonargparse", "rich", "yaml"}
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code.
@@ -16,9 +18,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         from sfumato.cli.app import run
+
+        return run(sys.argv[1:] if argv is None else argv)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in ("", "sfumato"):
+        if missing not in _NEEDED:
             raise
         print(
             f"error: the command line needs {missing}, which is not installed: "
@@ -26,4 +30,5 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        return 130

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import sfumato as sf
 from sfumato.cli.folder import RunFolder
 from sfumato.cli.progress import Display
 from sfumato.cli.settings import model_factory, open_data, override, worker_count
+from sfumato.obfuscation import Plan
 
 
 def run_rounds(
@@ -26,9 +27,6 @@ def run_rounds(
     Returns:
         The lines to print at the end.
     """
-    import sfumato as sf
-    from sfumato.obfuscation import Plan
-
     plan = Plan(
         fractions=tuple(options.fractions),
         seeds=tuple(range(options.seeds)),
@@ -46,13 +44,9 @@ def run_rounds(
             plan=plan,
             out=folder.path,
             workers=worker_count(options.workers),
+            on_plan=display.on_plan,
             on_done=display.on_done,
             command=folder.command,
         )
     report = folder.finish(results)
-    return [*closing(results), f"report: {report}"]
-
-
-def closing(results: Mapping[str, Any]) -> list[str]:
-    """The verdict, each sentence on its own line."""
-    return [*results.get("verdict", [])]
+    return [*results["verdict"], f"report: {report}"]

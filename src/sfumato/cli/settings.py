@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from sfumato.data import Records, splits, take
 from sfumato.errors import SettingError
-
-if TYPE_CHECKING:
-    from sfumato.data import Records
+from sfumato.train import small_cnn
 
 Settings = TypeVar("Settings")
 
@@ -24,8 +23,6 @@ def open_data(source: str, limit: int | None) -> tuple[Records, Records]:
     Raises:
         DataError: the data cannot be used.
     """
-    from sfumato.data import splits, take
-
     train, test = splits(source)
     return take(train, limit), take(test, limit)
 
@@ -37,8 +34,6 @@ def model_factory(name: str | None) -> Callable[..., Any]:
         SettingError: there is no such module or factory.
     """
     if not name:
-        from sfumato.train import small_cnn
-
         return small_cnn
     module, _, attribute = name.partition(":")
     if not module or not attribute:

@@ -21,14 +21,21 @@ class _Additive(StochasticModule, ABC):
     """Abstract: `weight` `[*lead, P, *shape]`, zero at the start."""
 
     def __init__(
-        self, lead: tuple[int, ...], shape: Sequence[int], noise: NoiseLaw, bound: BoundLike
+        self,
+        lead: tuple[int, ...],
+        shape: Sequence[int],
+        noise: NoiseLaw,
+        bound: BoundLike,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
     ) -> None:
         super().__init__(noise, bound)
         self.shape = tuple(shape)
         if not self.shape:
             raise SettingError("shape is that of one record, with at least one axis")
         check_positive(**{f"shape[{axis}]": size for axis, size in enumerate(self.shape)})
-        self.weight = nn.Parameter(torch.zeros(*lead, noise.num_params, *self.shape))
+        size = (*lead, noise.num_params, *self.shape)
+        self.weight = nn.Parameter(torch.zeros(size, device=device, dtype=dtype))
 
     def config(self) -> dict[str, Any]:
         return {"shape": list(self.shape), **self._law_config()}
@@ -61,12 +68,23 @@ class AdditiveNoise(_Additive):
         shape: the shape of one record.
         noise: the noise law.
         bound: clamp the location to (low, high).
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Raises:
+        SettingError: a size is below 1.
     """
 
     def __init__(
-        self, shape: Sequence[int], noise: NoiseLaw = GAUSSIAN, bound: BoundLike = None
+        self,
+        shape: Sequence[int],
+        noise: NoiseLaw = GAUSSIAN,
+        bound: BoundLike = None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__((), shape, noise, bound)
+        super().__init__((), shape, noise, bound, device, dtype)
 
     def params(self, x: Tensor) -> Params:
         """The law's parameters for `x`, each of its shape."""
@@ -91,6 +109,11 @@ class ConditionalAdditiveNoise(_Additive):
         shape: the shape of one record.
         noise: the noise law.
         bound: clamp the location to (low, high).
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Raises:
+        SettingError: a size is below 1.
     """
 
     def __init__(
@@ -99,9 +122,12 @@ class ConditionalAdditiveNoise(_Additive):
         shape: Sequence[int],
         noise: NoiseLaw = GAUSSIAN,
         bound: BoundLike = None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         check_positive(num_classes=num_classes)
-        super().__init__((num_classes,), shape, noise, bound)
+        super().__init__((num_classes,), shape, noise, bound, device, dtype)
         self.num_classes = num_classes
 
     def params(self, x: Tensor, selection: Selection) -> Params:

@@ -27,7 +27,7 @@ def raw_by_label(
     if x.shape[0] == 0 or weight.shape[0] == 1:
         return operator.apply(x, weight[0], None if bias is None else bias[0])
     blocks = weight.shape[1] // operator.outputs
-    if not readable(labels) or operator.prefers_each(x, blocks):
+    if not readable(labels) or operator.prefers_each(x, blocks, weight.shape[0]):
         own_bias = None if bias is None else bias.index_select(0, labels)
         return operator.apply_each(x, weight.index_select(0, labels), own_bias)
     return _by_segment(operator, x, weight, bias, labels)

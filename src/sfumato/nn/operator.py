@@ -52,8 +52,14 @@ class Operator(ABC):
         """
 
     @abstractmethod
-    def prefers_each(self, x: Tensor, blocks: int) -> bool:
-        """Whether a kernel per record is quicker here than sorting the records by class."""
+    def prefers_each(self, x: Tensor, blocks: int, classes: int) -> bool:
+        """Whether a kernel per record is quicker here than sorting the records by class.
+
+        Args:
+            x: the input.
+            blocks: parameters of the law.
+            classes: the number of classes, not all of which need occur.
+        """
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -98,9 +104,11 @@ class LinearOperator(Operator):
     def average(self, share: Tensor) -> Tensor:
         return share.mean(-1, keepdim=True)
 
-    def prefers_each(self, x: Tensor, blocks: int) -> bool:
-        # A kernel per record is copied once per record: worth it only while that copy is small.
-        return blocks * self.inputs * self.outputs <= 4096
+    def prefers_each(self, x: Tensor, blocks: int, classes: int) -> bool:
+        # Copying a kernel to every record (and its gradient back) against a call for each class:
+        # one call costs about as much as copying 10,000 numbers.
+        batch = x.shape[0]
+        return batch * blocks * self.inputs * self.outputs <= 10_000 * min(classes, batch)
 
     def config(self) -> dict[str, Any]:
         return {"in_features": self.inputs, "out_features": self.outputs}
@@ -173,7 +181,8 @@ class ConvOperator(Operator):
         seen = torch.where(inside > 0.5, total / inside.clamp(min=1), overall)
         return seen if groups == 1 else seen.repeat_interleave(self.outputs // groups, 1)
 
-    def prefers_each(self, x: Tensor, blocks: int) -> bool:
+    def prefers_each(self, x: Tensor, blocks: int, classes: int) -> bool:
+        # A grouped convolution is quick until the kernels outweigh what they give.
         kernel = torch.Size(self.kernel_shape(blocks)).numel()
         stride = torch.Size(self.stride).numel()
         return kernel <= blocks * self.outputs * x.shape[2:].numel() // stride

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_gradtrackingtensor
 
 
 def readable(values: Tensor) -> bool:
@@ -15,4 +15,6 @@ def readable(values: Tensor) -> bool:
     """
     if torch.compiler.is_compiling() or values.is_meta:
         return False
+    while is_gradtrackingtensor(values):  # torch.func.grad
+        values = get_unwrapped(values)
     return not is_batchedtensor(values)

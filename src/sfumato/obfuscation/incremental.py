@@ -32,6 +32,7 @@ def incremental(
     plan: Plan | None = None,
     out: str | Path = "runs/incremental",
     workers: int = 1,
+    on_plan: Callable[[int], None] | None = None,
     on_done: OnDone | None = None,
     command: str = "train",
 ) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def incremental(
         plan: all other settings.
         out: the run's folder.
         workers: processes at a time.
+        on_plan: called once with the number of cells that are still to be done.
         on_done: called with name and result of each cell of the table as it is done.
         command: what to call the run in its results.
 
@@ -73,11 +75,14 @@ def incremental(
     results = _described(job, train, held, command)
     _same_run(folder, job, results)
     run = partial(run_cells, folder=folder / "cells", workers=workers, on_done=on_done)
+    if on_plan is not None:
+        cells = [c for p in plan.fractions for c in (*_first_cells(job, p), *_cells(job, p))]
+        on_plan(sum(not cell.path(folder / "cells").exists() for cell in cells))
     table: dict[str, Any] = {}
     for number, fraction in enumerate(plan.fractions, start=1):
         table |= run(_first_cells(job, fraction))
         table |= run(_cells(job, fraction))
-        results |= _results(plan, table, plan.fractions[:number])
+        results |= _results(job, table, plan.fractions[:number])
         results["verdict"] = verdict(results)
         write_json(folder / "results.json", results)
         if plan.target and results["rounds"][-1]["with_released"]["mean"] >= plan.target:
@@ -124,16 +129,22 @@ def _cell(name: str, function: Callable[..., Any], *arguments: Any) -> Cell:
     return Cell(name, function, dict(zip(names, arguments, strict=True)))
 
 
-def _results(plan: Plan, table: dict[str, Any], done: Sequence[float]) -> dict[str, Any]:
+def _results(job: Job, table: dict[str, Any], done: Sequence[float]) -> dict[str, Any]:
+    plan = job.plan
+
     def over_seeds(name: str, key: str = "accuracy") -> Any:
         return figure(table[f"{name}/seed-{seed}"][key] for seed in plan.seeds)
 
     listed = []
     for fraction in done:
         one = table[f"round-{fraction:g}/seed-{plan.seeds[0]}"]
-        entry = {"fraction": fraction, "releases": one["releases"]}
-        entry["clean_only"] = over_seeds(f"clean-{fraction:g}")
-        keys = [key for key in one if key not in ("releases",)]
+        entry = {
+            "fraction": fraction,
+            "clean_records": len(rounds.clean_part(job, fraction, plan.seeds[0])),
+            "releases": one["releases"],
+            "clean_only": over_seeds(f"clean-{fraction:g}"),
+        }
+        keys = [key for key in one if key != "releases"]
         listed.append(entry | {key: over_seeds(f"round-{fraction:g}", key) for key in keys})
     isotropic = [
         {

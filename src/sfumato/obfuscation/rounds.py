@@ -94,6 +94,8 @@ def obfuscated_round(job: Job, fraction: float, seed: int) -> dict[str, Any]:
             _save_model(model, state_folder(job, fraction, seed) / "released.safetensors")
     figures |= _leak(job, fraction, seed, known)
     figures["served_leak"] = _served_leak(job, obfuscator, seed)
+    for key in ("with_released", "with_released_unscreened"):
+        checkpoint_file(job, f"{name}/{key}").unlink(missing_ok=True)
     return figures
 
 

@@ -6,6 +6,7 @@ try:
     import jinja2
     import jsonschema
     import matplotlib
+    import PIL
 except ImportError as error:
     raise MissingDependency(
         f'the report needs {error.name}, which is not installed: pip install "sfumato[report]"'

@@ -77,6 +77,7 @@ def history(results: Mapping[str, Any], size: Size) -> Figure:
         panel.set_title(text, loc="left", color=light(colour))
         if second > 1:
             panel.axvline(float(second) - 0.5, color=light("muted"), linewidth=0.8, linestyle=":")
+    panels[-1].set_xlim(0.5, len(entries) + 0.5)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlabel("epoch" + (", step 2 after the dotted line" if second > 1 else ""))
     return figure

@@ -1,0 +1,115 @@
+"""Fitting an obfuscator, as `sfumato fit` does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model
+from torch import nn
+
+import sfumato as sf
+from sfumato.cli.fit import FitOptions
+from sfumato.cli.folder import RunFolder
+from sfumato.cli.progress import Display
+from sfumato.cli.settings import model_factory, open_data
+from sfumato.data import Records
+from sfumato.errors import StoreError
+from sfumato.files import prepare_folder
+from sfumato.obfuscation import FitSettings, Plan, conditional
+from sfumato.obfuscation.figures import figure
+from sfumato.obfuscation.pictures import save_pictures
+from sfumato.privacy import measure_leak
+from sfumato.train import Recipe, derive, seeded, train_classifier
+
+
+def fit_obfuscator(options: FitOptions, folder: RunFolder) -> list[str]:
+    """Train the model if need be, fit the obfuscator, attack it, and write the report.
+
+    Returns:
+        The lines to print at the end.
+    """
+    out = folder.path
+    train, test = open_data(options.data, options.limit)
+    with Display(out) as display:
+        model = _trained(options, train, out, display)
+        history = _fit(options, model, train, out, display)
+        leak = _leak(options, train, test, out)
+    report = folder.finish(
+        {
+            "data": {
+                "name": options.data,
+                "train": len(train),
+                "test": len(test),
+                "shape": list(train.shape),
+                "classes": list(train.classes),
+            },
+            "seeds": [options.seed],
+            "history": history,
+            "leak": figure([leak]),
+        }
+    )
+    return [f"leak: {leak:.3f}", f"obfuscator: {out / 'obfuscator'}", f"report: {report}"]
+
+
+def _trained(options: FitOptions, train: Records, out: Path, display: Display) -> nn.Module:
+    """The model to fit against: with the given weights, or trained now."""
+    with seeded(options.seed, "model"):
+        model = model_factory(options.model)(train.shape, len(train.classes))
+    if options.weights is not None:
+        _load_weights(model, Path(options.weights))
+        return model
+    train_classifier(
+        model,
+        train.inputs,
+        train.labels,
+        Recipe(),
+        seed=derive(options.seed, "model"),
+        checkpoint=prepare_folder(out / "state") / "model.checkpoint",
+        progress=display.named("model", "training"),
+    )
+    return model
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+
+    try:
+        load_model(model, path)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise StoreError(f"--weights {path} cannot be loaded into the model: {error}") from error
+
+
+def _fit(
+    options: FitOptions, model: nn.Module, train: Records, out: Path, display: Display
+) -> list[dict[str, Any]]:
+    plan, settings = Plan(), FitSettings()
+    if options.epochs is not None:
+        kernels = replace(settings.kernels, epochs=options.epochs, min_steps=0)
+        settings = replace(settings, kernels=kernels)
+    sigma = plan.sigma if options.sigma is None else options.sigma
+    obfuscator = conditional(train.shape, len(train.classes), sigma, kind=options.kind)
+    state = prepare_folder(out / "state")
+    history = sf.fit(
+        obfuscator,
+        model,
+        train,
+        options.objective,
+        plan.knob if options.knob is None else options.knob,
+        settings=settings,
+        labels_known=options.labels_known,
+        seed=options.seed,
+        checkpoint=state / "fit.checkpoint",
+        progress=display.named("obfuscator", "fitting"),
+    )
+    obfuscator.save(out / "obfuscator")
+    return history
+
+
+def _leak(options: FitOptions, train: Records, test: Records, out: Path) -> float:
+    obfuscator = sf.Obfuscator.load(out / "obfuscator")  # attack what was saved, not what was meant
+    known, target = (train.inputs, train.labels), (test.inputs, test.labels)
+    leak = measure_leak(obfuscator, known, target, len(train.classes), seed=options.seed)
+    save_pictures(out / "pictures.safetensors", obfuscator, leak, *target)
+    return leak.strongest
