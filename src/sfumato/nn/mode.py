@@ -35,7 +35,8 @@ def sampling(
         `module` itself.
 
     Raises:
-        SettingError: an unknown mode, n below 1, or "mean" asked of an obfuscator.
+        SettingError: an unknown mode, n below 1, or a mean or an average over draws asked of an
+            obfuscator.
 
     Example:
         >>> import torch, sfumato as sf
@@ -48,8 +49,11 @@ def sampling(
     draws = mode if isinstance(mode, int) and not isinstance(mode, bool) else 0
     if mode not in ("sample", "mean") and draws < 1:
         raise SettingError(f"unknown mode {mode!r}: use 'sample', 'mean' or a number of draws")
-    if mode == "mean" and getattr(module, "always_samples", False):
-        raise SettingError("an obfuscator never passes on the mean: that would be a clean record")
+    if (mode == "mean" or draws > 1) and getattr(module, "always_samples", False):
+        raise SettingError(
+            "an obfuscator never passes on the mean, nor an average over draws: one record, one "
+            "release, one draw"
+        )
     always = {} if source is None else {"source": _source(source)}
     changes = {"mode": "mean" if mode == "mean" else "sample", **always}
     with ExitStack() as stack:

@@ -118,7 +118,7 @@ def _by_pair(
     operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None, shares: Shares
 ) -> Tensor:
     """Shares that vary over a record and are 0 for most classes: the pairs that occur."""
-    record, category = occurring_pairs(shares.values)
+    record, category = _occurring_pairs(shares.values)
     pi = shares.values[record, category].to(weight.dtype)
     own = None if bias is None else bias.index_select(0, category)
     raw = _weighed(
@@ -133,7 +133,7 @@ def _by_pair(
     return total.index_add(0, record, raw)
 
 
-def occurring_pairs(shares: Tensor) -> tuple[Tensor, Tensor]:
+def _occurring_pairs(shares: Tensor) -> tuple[Tensor, Tensor]:
     """The (record, class) pairs whose share, `[B, C, ...]`, is not 0 everywhere."""
     record, category = shares.flatten(2).ne(0).any(-1).nonzero(as_tuple=True)
     return record, category

@@ -1,0 +1,91 @@
+"""Timing two or more ways of doing the same, so that a busy machine does not decide who wins.
+
+The candidates take turns within a round and are compared within the round; the clock is the CPU
+time of the one thread that works. Wall time stands beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one candidate in each round."""
+
+    cpu: tuple[float, ...]
+    wall: tuple[float, ...]
+
+    def ratio(self, baseline: Timing, clock: str = "cpu") -> float:
+        """The median over rounds of this candidate's time by the baseline's."""
+        mine, theirs = getattr(self, clock), getattr(baseline, clock)
+        return median(a / b for a, b in zip(mine, theirs, strict=True))
+
+    def figures(self) -> dict[str, float]:
+        """The medians, in milliseconds."""
+        return {"cpu_ms": median(self.cpu), "wall_ms": median(self.wall)}
+
+
+def take_turns(candidates: Mapping[str, Work], rounds: int, repeats: int = 1) -> dict[str, Timing]:
+    """Time every candidate once per round, after one warm-up, on one thread.
+
+    Args:
+        candidates: what to time, by name.
+        rounds: number of rounds; the order is reversed in every second one.
+        repeats: how often a candidate runs in its turn.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    cpu: dict[str, list[float]] = {name: [] for name in candidates}
+    wall: dict[str, list[float]] = {name: [] for name in candidates}
+    try:
+        for work in candidates.values():
+            work()
+        for turn in range(rounds):
+            order = list(candidates)[:: -1 if turn % 2 else 1]
+            for name in order:
+                spent = _once(candidates[name], repeats)
+                cpu[name].append(spent[0])
+                wall[name].append(spent[1])
+    finally:
+        torch.set_num_threads(threads)
+    return {name: Timing(tuple(cpu[name]), tuple(wall[name])) for name in candidates}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": 1,
+    }
+
+
+def _once(work: Work, repeats: int) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.thread_time()
+    for _ in range(repeats):
+        work()
+    cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
+    return 1e3 * cpu / repeats, 1e3 * wall / repeats
+
+
+def _cpu_name() -> str:
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
