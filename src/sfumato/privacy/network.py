@@ -39,8 +39,8 @@ class DecoderSettings:
     batch_size: int = 64
     lr: float = 2e-3
     width: int = 16
-    check_every: int = 100
-    patience: int = 3
+    check_every: int = 50
+    patience: int = 4
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
