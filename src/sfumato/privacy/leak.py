@@ -58,7 +58,7 @@ def measure_leak(
     """Attack fresh releases of `target` with decoders made from `auxiliary` records.
 
     The attacker knows the mechanism in full, the labels and the data's distribution; all but the
-    draw (DESIGN: an honest audit). Several mechanisms are several releases of each record.
+    draw. Several mechanisms are several releases of each record.
 
     Args:
         mechanisms: what makes the releases, for example an `Obfuscator`.
