@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from sfumato.data.order import stratified_order
 from sfumato.data.records import Records
+from sfumato.errors import StoreError
 from sfumato.files import atomic, prepare_folder, read_json, write_json
 from sfumato.obfuscation.fit import fit
 from sfumato.obfuscation.obfuscator import Obfuscator
@@ -72,7 +74,7 @@ def clean_only(job: Job, fraction: float, seed: int) -> dict[str, float]:
 def clean_model(job: Job, fraction: float, seed: int) -> nn.Module:
     """The NN-p that `clean_only` kept."""
     model = job.new_model(seed)
-    model.load_state_dict(load_file(state_folder(job, fraction, seed) / "clean.safetensors"))
+    model.load_state_dict(_tensors(state_folder(job, fraction, seed) / "clean.safetensors"))
     return model
 
 
@@ -90,7 +92,8 @@ def obfuscated_round(job: Job, fraction: float, seed: int) -> dict[str, Any]:
         figures[key] = accuracy(model, *job.test_records())
         if screened:
             figures["obfuscated_test"] = _on_obfuscated(job, model, obfuscator, seed)
-            figures["constant_image"] = constant_image(job, model, obfuscator, seed)
+            # The noise that the model was trained on, which may be that of the first round.
+            figures["constant_image"] = constant_image(job, model, known[-1], seed)
             _save_model(model, state_folder(job, fraction, seed) / "released.safetensors")
     figures |= _leak(job, fraction, seed, known)
     figures["served_leak"] = _served_leak(job, obfuscator, seed)
@@ -209,7 +212,7 @@ def _training_set(job: Job, fraction: float, seed: int, own: Obfuscator) -> tupl
         values = release_all(own, inputs[rest], labels[rest], seed, fraction)
         with atomic(path) as part:
             save_file({"index": rest, "values": values}, part)
-    kept, values = load_file(path), inputs.clone()
+    kept, values = _tensors(path), inputs.clone()
     values[kept["index"]] = kept["values"]
     values[~released] = inputs[~released]
     return values, released
@@ -262,6 +265,15 @@ def _served_leak(job: Job, obfuscator: Obfuscator, seed: int) -> float:
     """The leak of records served under the learned selection, against linear decoders."""
     linear = replace(job.plan.decoder, steps=0)
     return attack(job, [_Serving(obfuscator)], seed, linear).linear
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            f"{path} is missing or damaged ({error}): run again with another --out"
+        ) from error
 
 
 def _save_model(model: nn.Module, path: Path) -> None:

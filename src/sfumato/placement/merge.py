@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable
 from typing import Any, final
 
@@ -14,21 +15,26 @@ from sfumato.nn.base import StochasticModule
 Merge = Callable[[Tensor, Tensor], Tensor]
 
 
-@final
-class MergeThenNoise(nn.Module):
-    """merge(N₁(x), L(x)) -> S_L -> N₂ (spec 1 §2.2 and spec 3 §5.2)."""
+class _TwoBranches(nn.Module, ABC):
+    """Abstract: N split into N₁ and N₂, and a side branch of regular layers L."""
 
     def __init__(
         self,
         first: nn.Module,
         second: nn.Module,
         noise: StochasticModule,
-        layers: nn.Module,
+        layers: nn.Module | None,
         merge: Merge,
     ) -> None:
         super().__init__()
-        self.first, self.layers, self.noise, self.second = first, layers, noise, second
-        self.merge = merge
+        self.first = first
+        self.layers = nn.Identity() if layers is None else layers
+        self.noise, self.second, self.merge = noise, second, merge
+
+
+@final
+class MergeThenNoise(_TwoBranches):
+    """merge(N₁(x), L(x)) -> S_L -> N₂ (spec 1 §2.2 and spec 3 §5.2)."""
 
     def forward(self, x: Tensor, *selection: Any) -> Any:
         """The network's output; a conditional S_L takes its selection too."""
@@ -37,20 +43,8 @@ class MergeThenNoise(nn.Module):
 
 
 @final
-class NoiseThenMerge(nn.Module):
+class NoiseThenMerge(_TwoBranches):
     """merge(N₁(x), S_L(L(x))) -> N₂ (spec 1 §2.3 and spec 3 §5.3)."""
-
-    def __init__(
-        self,
-        first: nn.Module,
-        second: nn.Module,
-        noise: StochasticModule,
-        layers: nn.Module,
-        merge: Merge,
-    ) -> None:
-        super().__init__()
-        self.first, self.layers, self.noise, self.second = first, layers, noise, second
-        self.merge = merge
 
     def forward(self, x: Tensor, *selection: Any) -> Any:
         """The network's output; a conditional S_L takes its selection too."""
@@ -97,7 +91,7 @@ def merge_then_noise(
     Returns:
         A module whose call takes `x` and, where S_L is conditional, its selection.
     """
-    return MergeThenNoise(first, second, noise, layers or nn.Identity(), merge)
+    return MergeThenNoise(first, second, noise, layers, merge)
 
 
 def noise_then_merge(
@@ -115,4 +109,4 @@ def noise_then_merge(
 
     The arguments are those of `merge_then_noise`.
     """
-    return NoiseThenMerge(first, second, noise, layers or nn.Identity(), merge)
+    return NoiseThenMerge(first, second, noise, layers, merge)
