@@ -1,4 +1,4 @@
-"""Every shipped configuration is valid, the small ones run, and shipped tables are what they say."""
+"""Every shipped configuration is valid, a small one runs, and tables are what their figures say."""
 
 from __future__ import annotations
 
