@@ -208,10 +208,16 @@ def _listed(value: Any) -> Any:
 
 
 def _same_run(folder: Path, job: Job, described: dict[str, Any]) -> None:
-    """Refuse to mix two runs in one folder; a run may grow by seeds, sigmas or a new target."""
-    grows = ("seeds", "sigmas", "target")
+    """Refuse to mix two runs in one folder.
+
+    A run may grow: by fractions after those it has, by seeds and sigmas, to another target.
+    """
+    grows = ("fractions", "seeds", "sigmas", "target")
     config = {key: value for key, value in described["config"].items() if key not in grows}
-    path, run = folder / "run.json", {"records": job.fingerprint(), "config": config}
+    # Releases are made in the first round: another first fraction is another run.
+    first = job.plan.fractions[0]
+    run = {"records": job.fingerprint(), "first_fraction": first, "config": config}
+    path = folder / "run.json"
     if not path.exists():
         write_json(path, run)
     elif read_json(path) != run:

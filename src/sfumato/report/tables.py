@@ -45,6 +45,7 @@ _ROUND_ROWS = (  # key, title, about, how it is written, strong
     ("leak", "Leak", "the worst attacker below", leak, True),
     ("leak_linear", "Leak, linear decoder", "closed form", leak, False),
     ("leak_decoder", "Leak, trained decoder", "fresh draws", leak, False),
+    ("served_leak", "Leak of served records", "linear decoders only", leak, False),
     ("constant_image", "Constant-image test", "says the noise's label", accuracy, False),
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from sfumato.errors import MissingDependency
+from sfumato.errors import MissingDependency, SettingError
 from sfumato.files import prepare_folder, read_json, write_json
 
 
@@ -52,6 +52,9 @@ def run_cells(
     Returns:
         Results by name.
     """
+    names = [cell.name for cell in cells]
+    if len(set(names)) < len(names):
+        raise SettingError(f"cells need names of their own: {sorted(names)}")
     folder = prepare_folder(folder)
     missing = [cell for cell in cells if not cell.path(folder).exists()]
     results = {c.name: read_json(c.path(folder)) for c in cells if c not in missing}

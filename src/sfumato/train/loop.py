@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sfumato.errors import DataError
+from sfumato.errors import DataError, SettingError
 from sfumato.train.checkpoint import load_checkpoint, save_checkpoint
 from sfumato.train.recipe import Recipe
 from sfumato.train.seed import derive, generator, seeded
@@ -51,6 +51,7 @@ def train_classifier(
 
     Raises:
         DataError: the loss became NaN or infinite.
+        SettingError: the model gives something other than logits for every class.
         StoreError: the checkpoint is damaged or of another run.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr)
@@ -79,12 +80,14 @@ def _epoch(
     model.train()
     order = torch.randperm(len(inputs), generator=generator(seed, "order", epoch))
     batches = order.split(recipe.batch_size)
-    total = 0.0
+    total, classes = 0.0, int(labels.max()) + 1
     for number, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(epoch * len(batches) + number, epochs * len(batches))
         x = inputs[batch]
-        loss = F.cross_entropy(model(x if augment is None else augment(x, batch)), labels[batch])
+        logits = model(x if augment is None else augment(x, batch))
+        _check_logits(logits, batch, classes)
+        loss = F.cross_entropy(logits, labels[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -93,6 +96,14 @@ def _epoch(
     if not mean < float("inf"):
         raise DataError(f"the loss became {mean} in epoch {epoch + 1}: lower the learning rate")
     return mean
+
+
+def _check_logits(logits: Tensor, batch: Tensor, classes: int) -> None:
+    if logits.dim() != 2 or len(logits) != len(batch) or logits.shape[1] < classes:
+        raise SettingError(
+            f"the model must give logits [{len(batch)}, {classes} or more] for {len(batch)} "
+            f"records of {classes} classes, not {list(logits.shape)}"
+        )
 
 
 @torch.no_grad()
