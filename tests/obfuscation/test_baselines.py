@@ -84,10 +84,12 @@ def test_an_absent_class_is_shown_the_mean_of_all(job: Job) -> None:
 
 
 def test_the_ceiling_sees_every_record_clean(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Tensor] = []
-    monkeypatch.setattr(baselines, "train_classifier", lambda *args, **_: seen.extend(args[1:3]))
+    seen: list[Any] = []
+    monkeypatch.setattr(baselines, "resume", lambda *args: seen.extend(args))
+    rounds.clean_only(job, job.plan.fractions[0], 0)
     baselines.ceiling(job, 0)
-    assert torch.equal(seen[0], job.records()[0]) and torch.equal(seen[1], job.records()[1])
+    assert torch.equal(seen[2], job.records()[0])
+    assert seen[4] is None
 
 
 def test_leaks(job: Job) -> None:

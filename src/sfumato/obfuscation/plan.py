@@ -60,7 +60,7 @@ class Plan:
     kind: Kind = "conv"
     sigma: float = 1.0
     bound: tuple[float, float] | None = None
-    sigmas: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    sigmas: tuple[float, ...] = (0.25, 0.5, 1.0)
     learner: Recipe = field(default_factory=Recipe)
     fit: FitSettings = field(default_factory=FitSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
