@@ -8,7 +8,7 @@ from typing import Any, final
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
 
-LIMIT = 6000
+LIMIT = 3000
 """Records that a demo takes unless it is asked for more: some minutes of work, not hours."""
 
 
@@ -26,7 +26,7 @@ class DemoOptions:
     out: str | None = None
     """Folder of the run; an interrupted run in it goes on. By default runs/demo-TIME."""
     full: bool = False
-    """Take all records; otherwise at most 6000 for training and 6000 for testing."""
+    """Take all records; otherwise at most 3000 for training and 3000 for testing."""
     limit: int | None = None
     """Take at most so many records for training, and as many for testing."""
     fractions: tuple[float, ...] = (0.05, 0.10, 0.15)
