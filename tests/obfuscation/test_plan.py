@@ -37,6 +37,14 @@ def job(model: Any = tiny.linear, **changes: Any) -> Job:
         ("seeds must be one or more different numbers", {"seeds": (1, 2, 1)}),
         (r"the target accuracy must lie in \(0, 1\], not 95", {"target": 95.0}),
         (r"the target accuracy must lie in \(0, 1\], not 0", {"target": 0.0}),
+        (r"the knob must be 0 or more, not -1", {"knob": -1.0}),
+        (r"the knob must be 0 or more, not nan", {"knob": float("nan")}),
+        (r"a scale of the noise must be above 0 and finite, not 0", {"sigma": 0.0}),
+        (
+            r"a scale of the noise must be above 0 and finite, not inf",
+            {"sigmas": (1.0, float("inf"))},
+        ),
+        (r"attacked must be at least 1, not 0", {"attacked": 0}),
     ],
 )
 def test_settings_that_cannot_be(message: str, change: dict[str, Any]) -> None:

@@ -75,6 +75,13 @@ class Plan:
                 raise SettingError(f"a fraction must lie in (0, 1], not {fraction}")
         if not self.fractions or sorted(set(self.fractions)) != list(self.fractions):
             raise SettingError(f"fractions must grow from round to round, not {self.fractions}")
+        if not self.knob >= 0:
+            raise SettingError(f"the knob must be 0 or more, not {self.knob}")
+        for sigma in (self.sigma, *self.sigmas):
+            if not 0 < sigma < float("inf"):
+                raise SettingError(f"a scale of the noise must be above 0 and finite, not {sigma}")
+        if self.attacked < 1:
+            raise SettingError(f"attacked must be at least 1, not {self.attacked}")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise SettingError(f"seeds must be one or more different numbers, not {self.seeds}")
         if self.target is not None and not 0 < self.target <= 1:
