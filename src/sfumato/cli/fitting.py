@@ -36,7 +36,7 @@ def fit_obfuscator(options: FitOptions, folder: RunFolder) -> list[str]:
     with Display(out) as display:
         model = _trained(options, train, out, display)
         history = _fit(options, model, train, out, display)
-        leak = _leak(options, train, test, out)
+        leak = _leak(options, train, test, out, display)
     report = folder.finish(
         {
             "data": {
@@ -107,9 +107,16 @@ def _fit(
     return history
 
 
-def _leak(options: FitOptions, train: Records, test: Records, out: Path) -> float:
+def _leak(options: FitOptions, train: Records, test: Records, out: Path, display: Display) -> float:
     obfuscator = sf.Obfuscator.load(out / "obfuscator")  # attack what was saved, not what was meant
     known, target = (train.inputs, train.labels), (test.inputs, test.labels)
-    leak = measure_leak(obfuscator, known, target, len(train.classes), seed=options.seed)
+    leak = measure_leak(
+        obfuscator,
+        known,
+        target,
+        len(train.classes),
+        seed=options.seed,
+        progress=display.named("attacker", "decoder"),
+    )
     save_pictures(out / "pictures.safetensors", obfuscator, leak, *target)
     return leak.strongest

@@ -33,7 +33,8 @@ def ceiling(job: Job, seed: int) -> dict[str, float]:
 
 def isotropic_leak(job: Job, sigma: float, seed: int) -> dict[str, float]:
     """The leak of isotropic noise of scale `sigma`, under the same attackers."""
-    leak = attack(job, [isotropic(job.shape, sigma)], seed)
+    cell = f"isotropic-leak/sigma-{sigma:g}/seed-{seed}"
+    leak = attack(job, [isotropic(job.shape, sigma)], seed, cell=cell)
     return {
         "leak": leak.strongest,
         "leak_linear": leak.linear,
@@ -60,7 +61,8 @@ def class_mean_leak(job: Job, fraction: float, sigma: float, seed: int) -> dict[
     """
     linear = replace(job.plan.decoder, steps=0)
     obfuscator = mean_obfuscator(job, fraction, sigma, seed)
-    return {"leak": attack(job, [obfuscator], seed, linear).strongest}
+    cell = f"class-mean-leak/seed-{seed}"
+    return {"leak": attack(job, [obfuscator], seed, linear, cell=cell).strongest}
 
 
 def mean_obfuscator(job: Job, fraction: float, sigma: float, seed: int) -> Obfuscator:

@@ -42,6 +42,9 @@ def verdict(results: dict[str, Any]) -> list[str]:
         lines += _against_isotropic(entry, results["baselines"])
         lines += _against_no_records(entry, results["baselines"])
         lines += _shortcut(entry, len(results["data"]["classes"]))
+    if results["rounds"] and results["rounds"][0]["clean_only"]["n"] == 1:
+        text = "All figures come from a single seed: differences of a point may be chance."
+        lines.append((_WARNING, text))
     return [text for _, text in sorted(lines, key=lambda line: line[0])]
 
 

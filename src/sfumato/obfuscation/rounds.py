@@ -96,7 +96,7 @@ def obfuscated_round(job: Job, fraction: float, seed: int) -> dict[str, Any]:
             figures["constant_image"] = constant_image(job, model, known[-1], seed)
             _save_model(model, state_folder(job, fraction, seed) / "released.safetensors")
     figures |= _leak(job, fraction, seed, known)
-    figures["served_leak"] = _served_leak(job, obfuscator, seed)
+    figures["served_leak"] = _served_leak(job, obfuscator, seed, name)
     for key in ("with_released", "with_released_unscreened"):
         checkpoint_file(job, f"{name}/{key}").unlink(missing_ok=True)
     return figures
@@ -133,11 +133,21 @@ def attack(
     known: Sequence[Mechanism],
     seed: int,
     settings: DecoderSettings | None = None,
+    *,
+    cell: str,
 ) -> Leak:
     """The leak of the releases that exist of a record; the training records are the attacker's."""
     target = job.test_records(job.plan.attacked)
     settings = settings or job.plan.decoder
-    return measure_leak(known, job.records(), target, job.classes, settings=settings, seed=seed)
+    return measure_leak(
+        known,
+        job.records(),
+        target,
+        job.classes,
+        settings=settings,
+        seed=seed,
+        progress=reporter(job, cell, "attacker"),
+    )
 
 
 @torch.no_grad()
@@ -231,7 +241,7 @@ def _leak(job: Job, fraction: float, seed: int, known: list[Obfuscator]) -> dict
     path = state_folder(job, source, seed) / "leak.json"
     if path.exists():
         return read_json(path)
-    leak = attack(job, known, seed)
+    leak = attack(job, known, seed, cell=f"round-{fraction:g}/seed-{seed}")
     if seed == job.plan.seeds[0] and fraction == job.plan.fractions[0]:
         save_pictures(job.folder / "pictures.safetensors", known[0], leak, *job.test_records())
         known[0].save(job.folder / "obfuscator")
@@ -261,10 +271,10 @@ class _Serving:
         return self.obfuscator.distribution(x)
 
 
-def _served_leak(job: Job, obfuscator: Obfuscator, seed: int) -> float:
+def _served_leak(job: Job, obfuscator: Obfuscator, seed: int, cell: str) -> float:
     """The leak of records served under the learned selection, against linear decoders."""
     linear = replace(job.plan.decoder, steps=0)
-    return attack(job, [_Serving(obfuscator)], seed, linear).linear
+    return attack(job, [_Serving(obfuscator)], seed, linear, cell=cell).linear
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from sfumato.errors import DataError
 from sfumato.privacy.knowledge import Knowledge, Mechanism
 from sfumato.privacy.linear import LinearDecoder
 from sfumato.privacy.network import DecoderSettings, NetworkDecoder
+from sfumato.train.loop import Progress, silent
 from sfumato.train.seed import seeded
 
 Reconstruct = Callable[[Tensor, Tensor], Tensor]
@@ -54,6 +55,7 @@ def measure_leak(
     *,
     settings: DecoderSettings | None = None,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Leak:
     """Attack fresh releases of `target` with decoders made from `auxiliary` records.
 
@@ -67,6 +69,7 @@ def measure_leak(
         num_classes: number of classes.
         settings: the budget of the decoder network.
         seed: of draws and decoder.
+        progress: called at every look of the decoder network at its validation error.
 
     Raises:
         DataError: a part is empty, or record shapes differ.
@@ -85,7 +88,7 @@ def measure_leak(
         releases = known.draw(*target)
         leaks = [_gain(known, decoder.reconstruct, releases, target) for decoder in linears]
         start = linears[0] if leaks[0] >= leaks[1] else linears[1]
-        network = NetworkDecoder(known, start, settings or DecoderSettings(), seed)
+        network = NetworkDecoder(known, start, settings or DecoderSettings(), seed, progress)
         deep = _gain(known, network.reconstruct, releases, target)
     best: Reconstruct = network.reconstruct if deep >= max(leaks) else start.reconstruct
     return Leak(max(leaks), deep, network.steps, len(target[0]), best)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sfumato.errors import SettingError
 from sfumato.privacy.knowledge import Knowledge
 from sfumato.privacy.linear import LinearDecoder
+from sfumato.train.loop import Progress, silent
 from sfumato.train.seed import generator
 
 
@@ -59,9 +60,15 @@ class NetworkDecoder:
     """
 
     def __init__(
-        self, knowledge: Knowledge, start: LinearDecoder, settings: DecoderSettings, seed: int
+        self,
+        knowledge: Knowledge,
+        start: LinearDecoder,
+        settings: DecoderSettings,
+        seed: int,
+        progress: Progress = silent,
     ) -> None:
         self.knowledge, self.start, self.settings = knowledge, start, settings
+        self.progress = progress
         self.shape = knowledge.inputs.shape[1:]
         order = torch.randperm(len(knowledge.inputs), generator=generator(seed, "decoder"))
         held = max(1, len(order) // 10)
@@ -111,6 +118,9 @@ class NetworkDecoder:
             self.steps = step
             if step % settings.check_every == 0:
                 error, waited = self._error(*held), waited + 1
+                self.progress(
+                    {"epoch": step, "epochs": settings.steps, "unit": "step", "error": error}
+                )
                 if error < least:
                     least, waited = error, 0
                     best = copy.deepcopy(self.network.state_dict())
