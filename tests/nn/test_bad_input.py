@@ -143,7 +143,7 @@ def test_a_conditional_layer_needs_a_batch_axis() -> None:
 def test_eps_has_the_shape_of_the_sample(name: str, change: Callable[[Tensor], Tensor]) -> None:
     layer, arguments = a_layer(name)
     eps = torch.randn_like(layer(*arguments))
-    with pytest.raises(DataError, match="eps must have the sample's shape"):
+    with pytest.raises(DataError, match="eps must have the shape"):
         layer(*arguments, change(eps))
 
 

@@ -152,8 +152,8 @@ def test_regular_layers_are_passed_again(tmp_path: Path) -> None:
 class Doubling(sf.nn.StochasticModule):
     """A layer of a user's own."""
 
-    def params(self, x: Tensor) -> Any:
-        return self._constrain((2 * x, torch.zeros_like(x)))
+    def blocks(self, x: Tensor) -> Any:
+        return 2 * x, torch.zeros_like(x)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._emit(self.params(x), x)

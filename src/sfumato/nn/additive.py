@@ -14,7 +14,7 @@ from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import GAUSSIAN, StochasticModule, check_positive
 from sfumato.nn.bound import BoundLike
 from sfumato.nn.selection import Labels, Selection, Shares, read_selection
-from sfumato.noise import NoiseLaw, Params
+from sfumato.noise import NoiseLaw
 
 
 class _Additive(StochasticModule, ABC):
@@ -30,6 +30,10 @@ class _Additive(StochasticModule, ABC):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__(noise, bound)
+        if not noise.located:
+            raise SettingError(
+                f"additive noise needs a law with a location to move, not {type(noise).__name__}"
+            )
         self.shape = tuple(shape)
         if not self.shape:
             raise SettingError("shape is that of one record, with at least one axis")
@@ -86,10 +90,9 @@ class AdditiveNoise(_Additive):
     ) -> None:
         super().__init__((), shape, noise, bound, device, dtype)
 
-    def params(self, x: Tensor) -> Params:
-        """The law's parameters for `x`, each of its shape."""
+    def blocks(self, x: Tensor) -> Sequence[Tensor]:
         self._check_input(x)
-        return self._constrain(self._shifted(x, self.weight.unsqueeze(0)))
+        return self._shifted(x, self.weight.unsqueeze(0))
 
     def forward(self, x: Tensor, eps: Tensor | None = None) -> Tensor:
         """Pass on a sample of the shape of `x`, `[B, *shape]`.
@@ -130,10 +133,9 @@ class ConditionalAdditiveNoise(_Additive):
         super().__init__((num_classes,), shape, noise, bound, device, dtype)
         self.num_classes = num_classes
 
-    def params(self, x: Tensor, selection: Selection) -> Params:
-        """The law's parameters for `x` under `selection`, each of its shape."""
+    def blocks(self, x: Tensor, selection: Selection) -> Sequence[Tensor]:
         self._check_input(x)
-        return self._constrain(self._shifted(x, self._raw(x, selection)))
+        return self._shifted(x, self._raw(x, selection))
 
     def forward(self, x: Tensor, selection: Selection, eps: Tensor | None = None) -> Tensor:
         """Pass on a sample of the shape of `x`, `[B, *shape]`.

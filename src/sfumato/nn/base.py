@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from sfumato.errors import DataError, SettingError
 from sfumato.nn.bound import BoundLike, read_bound
+from sfumato.nn.values import eager
 from sfumato.noise import Gaussian, NoiseLaw, Params, Source
 from sfumato.noise.base import at_least_float32
 from sfumato.noise.source import TORCH
@@ -35,14 +36,22 @@ class StochasticModule(nn.Module, ABC):
         super().__init__()
         self.noise = noise
         self.bound = read_bound(bound)
+        if self.bound is not None and not noise.located:
+            raise SettingError(
+                f"bound clamps a location, and {type(noise).__name__} has none: leave it out"
+            )
 
     @abstractmethod
-    def params(self, *args: Any, **kwargs: Any) -> Params:
-        """The parameters of the law for these inputs, each of the sample's shape."""
+    def blocks(self, *args: Any, **kwargs: Any) -> Sequence[Tensor]:
+        """The raw values for these inputs: one tensor of the sample's shape per parameter."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON values."""
+
+    def params(self, *args: Any, **kwargs: Any) -> Params:
+        """The parameters of the law for these inputs, each of the sample's shape."""
+        return self._constrain(self.blocks(*args, **kwargs))
 
     def distribution(self, *args: Any, **kwargs: Any) -> Distribution:
         """The law of the sample for these inputs, element by element."""
@@ -54,6 +63,13 @@ class StochasticModule(nn.Module, ABC):
             # Widened first: in half precision the bound itself would be rounded, and overstepped.
             location = self.bound(at_least_float32(location))
         return self.noise.constrain((location, *rest))
+
+    def _pass_on(self, raw: Tensor, axis: int, eps: Tensor | None = None) -> Tensor:
+        """Pass on a sample (or the mean) from `raw`, the law's blocks stacked on `axis`."""
+        fresh = self.mode == "sample" and eps is None and self.source is TORCH
+        if fresh and self.bound is None and not self._observers and eager(raw):
+            return self.noise.draw_from(raw, axis).to(raw.dtype)
+        return self._emit(self._constrain(raw.chunk(self.noise.num_params, axis)), raw, eps)
 
     def _emit(self, params: Params, like: Tensor, eps: Tensor | None = None) -> Tensor:
         """Pass on a sample (or the mean), in the dtype of the raw values `like`."""
@@ -69,10 +85,12 @@ class StochasticModule(nn.Module, ABC):
         if eps is None:
             shape, dtype, device = location.shape, location.dtype, location.device
             return self.noise.draw(shape, dtype=dtype, device=device, source=self.source)
-        if eps.shape != location.shape:
+        shape = self.noise.eps_shape(location.shape)
+        if eps.shape != shape:
             # Broadcasting would share one draw between records without a word.
             raise DataError(
-                f"eps must have the sample's shape {list(location.shape)}, not {list(eps.shape)}"
+                f"eps must have the shape {list(shape)} for a sample of {list(location.shape)}, "
+                f"not {list(eps.shape)}"
             )
         return eps
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 import torch
@@ -15,7 +16,7 @@ from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator, Operator, Size, conv_operator
 from sfumato.nn.selection import Labels, Selection, read_selection
 from sfumato.nn.soft import raw_by_share
-from sfumato.noise import NoiseLaw, Params
+from sfumato.noise import NoiseLaw
 
 
 class _Conditional(KernelLayer, ABC):
@@ -35,9 +36,8 @@ class _Conditional(KernelLayer, ABC):
         self.num_classes = num_classes
         super().__init__(operator, (num_classes,), bias, noise, bound, device, dtype)
 
-    def params(self, x: Tensor, selection: Selection) -> Params:
-        """The law's parameters for `x` under `selection`, each of the sample's shape."""
-        return self._constrain(self._blocks(self._raw(x, selection)))
+    def blocks(self, x: Tensor, selection: Selection) -> Sequence[Tensor]:
+        return self._blocks(self._raw(x, selection))
 
     def forward(self, x: Tensor, selection: Selection, eps: Tensor | None = None) -> Tensor:
         """Pass on a sample.
@@ -55,8 +55,7 @@ class _Conditional(KernelLayer, ABC):
         Raises:
             DataError: `x` or `selection` has the wrong shape, or a class does not exist.
         """
-        raw = self._raw(x, selection)
-        return self._emit(self._constrain(self._blocks(raw)), raw, eps)
+        return self._pass_on(self._raw(x, selection), self.operator.channel_axis, eps)
 
     def config(self) -> dict[str, Any]:
         return {"num_classes": self.num_classes, **super().config()}

@@ -34,7 +34,7 @@ class KernelLayer(StochasticModule):
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
-        super().__init__(noise, bound)
+        super().__init__(noise.over(operator.channel_axis), bound)
         self.operator = operator
         shape = (*lead, *operator.kernel_shape(noise.num_params))
         self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))

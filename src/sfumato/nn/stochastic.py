@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 import torch
@@ -12,15 +13,15 @@ from sfumato.nn.base import GAUSSIAN
 from sfumato.nn.bound import BoundLike
 from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator, Size, conv_operator
-from sfumato.noise import NoiseLaw, Params
+from sfumato.noise import LocationScale, NoiseLaw
+from sfumato.noise.base import at_least_float32
 
 
 class _Stochastic(KernelLayer, ABC):
     """Abstract: one kernel for all records."""
 
-    def params(self, x: Tensor) -> Params:
-        """The law's parameters for `x`, each of the sample's shape."""
-        return self._constrain(self._blocks(self._raw(x)))
+    def blocks(self, x: Tensor) -> Sequence[Tensor]:
+        return self._blocks(self._raw(x))
 
     def forward(self, x: Tensor, eps: Tensor | None = None) -> Tensor:
         """Pass on a sample.
@@ -35,8 +36,18 @@ class _Stochastic(KernelLayer, ABC):
         Raises:
             DataError: `x` has the wrong number of axes or channels.
         """
-        raw = self._raw(x)
-        return self._emit(self._constrain(self._blocks(raw)), raw, eps)
+        if self.mode == "mean" and isinstance(self.noise, LocationScale) and not self._observers:
+            return self._location(x)
+        return self._pass_on(self._raw(x), self.operator.channel_axis, eps)
+
+    def _location(self, x: Tensor) -> Tensor:
+        """The mean without the work for the scale: block 0 of the kernel, at the plain cost."""
+        self._check_input(x, batched=False)
+        bias = None if self.bias is None else self.bias[: self.operator.outputs]
+        raw = self.operator.apply(x, self.weight[: self.operator.outputs], bias)
+        if self.bound is None:
+            return raw
+        return self.bound(at_least_float32(raw)).to(raw.dtype)
 
     def _raw(self, x: Tensor) -> Tensor:
         self._check_input(x, batched=False)

@@ -27,6 +27,9 @@ class NoiseLaw(ABC):
     """
 
     num_params: ClassVar[int]
+    located: ClassVar[bool] = True
+    """Whether the first parameter is a location: it can be bounded, and a network's own output can
+    be it. A law without one (counts, categories) takes every parameter from a kernel."""
 
     @abstractmethod
     def constrain(self, raw: Sequence[Tensor]) -> Params:
@@ -41,7 +44,10 @@ class NoiseLaw(ABC):
         device: Device = None,
         source: Source = TORCH,
     ) -> Tensor:
-        """Parameter-free noise ε for samples of `shape`; never drawn in less than float32."""
+        """Parameter-free noise ε of `eps_shape(shape)` for samples of `shape`.
+
+        It is never drawn in less than float32.
+        """
 
     @abstractmethod
     def transform(self, params: Params, eps: Tensor) -> Tensor:
@@ -62,6 +68,33 @@ class NoiseLaw(ABC):
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON values."""
+
+    def eps_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the ε that a sample of `shape` takes; the batch axis stays first."""
+        return tuple(shape)
+
+    def over(self, axis: int) -> NoiseLaw:
+        """This law for samples whose channels lie on `axis`, counted from the end.
+
+        Only a law that ties channels together (categories) is another one then.
+        """
+        del axis
+        return self
+
+    def entropy(self, params: Params) -> Tensor:
+        """The entropy in nats, of each element (of each event where a law ties elements)."""
+        return self.distribution(params).entropy()
+
+    def draw_from(self, raw: Tensor, axis: int) -> Tensor:
+        """A fresh sample straight from raw values, with the `num_params` blocks stacked on `axis`.
+
+        The value is that of `transform(constrain(blocks), draw())` under the same seed. A law may
+        override it with something quicker; layers call it only in eager mode, on plain tensors.
+        """
+        params = self.constrain(raw.chunk(self.num_params, axis))
+        location = params[0]
+        eps = self.draw(location.shape, dtype=location.dtype, device=location.device)
+        return self.transform(params, eps)
 
 
 def at_least_float32(values: Tensor) -> Tensor:

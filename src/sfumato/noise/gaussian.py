@@ -36,5 +36,8 @@ class Gaussian(LocationScale):
     ) -> Tensor:
         return source.normal(shape, dtype, device)
 
+    def _fill(self, out: Tensor) -> Tensor:
+        return out.normal_()
+
     def distribution(self, params: Params) -> Distribution:
         return Normal(*params, validate_args=False)

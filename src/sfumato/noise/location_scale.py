@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sfumato.errors import SettingError
 from sfumato.noise.base import NoiseLaw, Params, at_least_float32
+from sfumato.noise.fused import fused_draw
 from sfumato.noise.source import TORCH, Device, Source
 
 
@@ -61,6 +62,15 @@ class LocationScale(NoiseLaw):
     def transform(self, params: Params, eps: Tensor) -> Tensor:
         location, scale = params
         return torch.addcmul(location, scale, eps)
+
+    def draw_from(self, raw: Tensor, axis: int) -> Tensor:
+        if raw.dtype not in (torch.float32, torch.float64):
+            return super().draw_from(raw, axis)
+        return fused_draw(raw, axis, self.min_scale, self._fill)
+
+    def _fill(self, out: Tensor) -> Tensor:
+        """Overwrite `out` with standard draws from torch's generator."""
+        return out.copy_(self._standard(out.shape, out.dtype, out.device, TORCH))
 
     def mean(self, params: Params) -> Tensor:
         return params[0]
