@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sfumato import objectives as objectives
     from sfumato import placement as placement
     from sfumato import privacy as privacy
+    from sfumato import testing as testing
     from sfumato import train as train
     from sfumato.errors import SfumatoError as SfumatoError
     from sfumato.nn.mode import sampling as sampling
@@ -46,6 +47,7 @@ __all__ = [
     "privacy",
     "record",
     "sampling",
+    "testing",
     "train",
 ]
 

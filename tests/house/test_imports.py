@@ -19,6 +19,7 @@ LAYERS = (
     ("nn",),
     ("placement",),
     ("objectives",),
+    ("testing",),
     ("data",),
     ("train",),
     ("privacy",),

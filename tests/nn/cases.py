@@ -114,6 +114,16 @@ KINDS = ["Linear", "Conv1d", "Conv2d", "Conv3d"]
 CONDITIONAL_NAMES = [f"Conditional{kind}" for kind in [*KINDS, "AdditiveNoise"]]
 NAMES = [f"Stochastic{kind}" for kind in KINDS] + ["AdditiveNoise", *CONDITIONAL_NAMES]
 
+# Layers around a network of torch's have tests of their own.
+ELSEWHERE = {
+    "Stochastic",
+    "StochasticLSTM",
+    "StochasticGRU",
+    "StochasticTransformerEncoderLayer",
+    "StochasticSVM",
+    "Conditional",
+}
+
 
 def a_layer(name: str) -> tuple[Any, tuple[Tensor, ...]]:
     """The layer called `name`, weights away from zero, and the arguments of a call."""

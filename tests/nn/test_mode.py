@@ -192,3 +192,20 @@ def test_neither_the_mean_nor_an_average_of_an_obfuscator_is_to_be_had(mode: Any
     guard = Guard(sf.nn.AdditiveNoise((3,)))
     with pytest.raises(SettingError, match="an obfuscator never passes on the mean"):
         sf.sampling(guard, mode).__enter__()
+
+
+def test_draws_of_a_network_that_takes_time_first() -> None:
+    """Repeating the first axis would repeat steps of time."""
+    network = torch.nn.Sequential(torch.nn.LSTM(3, 4), First(), sf.nn.AdditiveNoise((2, 4)))
+    x = torch.randn(5, 2, 3)
+    with sf.sampling(network, "mean"):
+        mean = network(x)
+    with torch.no_grad():
+        network[2].weight[1] = -10.0  # softplus(-10) + min_scale: hardly any noise
+    with sf.sampling(network, 3):
+        torch.testing.assert_close(network(x), mean, rtol=0, atol=0.02)
+
+
+class First(torch.nn.Module):
+    def forward(self, pair: tuple[Tensor, Any]) -> Tensor:
+        return pair[0]

@@ -267,3 +267,17 @@ def test_a_copy_draws_noise_of_its_own() -> None:
     obfuscator, (x, labels) = conv(), same(1)
     other = copy.deepcopy(obfuscator)
     assert not torch.equal(obfuscator.release(x, labels), other.release(x, labels))
+
+
+def test_a_recurrent_layer_keeps_its_clean_state() -> None:
+    obfuscator = sf.Obfuscator(sf.nn.StochasticLSTM(3, 4, batch_first=True))
+    x = torch.rand(2, 5, 3)
+    for released in (obfuscator(x), obfuscator.release(x, torch.tensor([0, 1]))):
+        assert released.shape == (2, 5, 4)
+
+
+def test_records_come_first() -> None:
+    with pytest.raises(SettingError, match="make it with batch_first=True"):
+        sf.Obfuscator(sf.nn.StochasticLSTM(3, 4))
+    with pytest.raises(SettingError, match="GRU takes time first"):
+        sf.Obfuscator(sf.nn.AdditiveNoise((5, 4)), pre=torch.nn.GRU(3, 4))

@@ -21,15 +21,23 @@ GAUSSIAN = Gaussian()
 Observer: TypeAlias = "Callable[[StochasticModule, Params, Tensor], None]"
 
 
-class StochasticModule(nn.Module, ABC):
-    """A layer that passes on a sample of the distribution whose parameters it emits.
+class SamplingModule(nn.Module, ABC):
+    """A module that draws, in an explicit mode.
 
     `mode` and `source` are set by `sf.sampling`, for a while; `train()` and `eval()` do not touch
-    them. `_observers` is filled by `sf.record`, for a while; the layer keeps no tensor of a call.
+    them.
     """
 
     mode: Literal["sample", "mean"] = "sample"
     source: Source = TORCH
+
+
+class StochasticModule(SamplingModule, ABC):
+    """A layer that passes on a sample of the distribution whose parameters it emits.
+
+    `_observers` is filled by `sf.record`, for a while; the layer keeps no tensor of a call.
+    """
+
     _observers: tuple[Observer, ...] = ()
 
     def __init__(self, noise: NoiseLaw = GAUSSIAN, bound: BoundLike = None) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from sfumato.errors import SettingError
-from sfumato.nn.base import StochasticModule
+from sfumato.nn.base import SamplingModule
+from sfumato.nn.weights.base import BayesianModule
 from sfumato.noise import Source, source
 from sfumato.noise.source import SourceName
 
@@ -28,7 +29,9 @@ def sampling(
         module: a stochastic layer or any network that contains some.
         mode: `"sample"` (the default everywhere): pass on a fresh sample. `"mean"`: pass on the
             mean of the law; layers inside an `Obfuscator` go on sampling, always. An integer n:
-            calls of `module` return the average of n independent passes, made in one batch.
+            calls of `module` return the average of n independent passes, made in one batch, or
+            one after the other where a batch shares its weights (Bayesian layers) or does not come
+            first (`batch_first=False`).
         source: where ε comes from: `"torch"` (the global generator) or `"os"` (cryptographic).
 
     Yields:
@@ -61,24 +64,33 @@ def sampling(
             keep = obfuscates and mode == "mean"
             stack.enter_context(_changed(layer, always if keep else changes))
         if draws > 1:
-            stack.enter_context(_averaged(module, draws))
+            average = _averaged if _takes_more_records(module) else _averaged_passes
+            stack.enter_context(average(module, draws))
         yield module
 
 
 _source = source  # the keyword argument of `sampling` hides the function of that name
 
 
-def _layers(module: nn.Module, obfuscates: bool = False) -> Iterator[tuple[StochasticModule, bool]]:
-    """Every stochastic layer, and whether it is part of an obfuscator."""
+def _layers(module: nn.Module, obfuscates: bool = False) -> Iterator[tuple[SamplingModule, bool]]:
+    """Every layer that draws, and whether it is part of an obfuscator."""
     obfuscates = obfuscates or getattr(module, "always_samples", False)
-    if isinstance(module, StochasticModule):
+    if isinstance(module, SamplingModule):
         yield module, obfuscates
     for child in module.children():
         yield from _layers(child, obfuscates)
 
 
+def _takes_more_records(module: nn.Module) -> bool:
+    """Whether repeated records in a batch are independent passes."""
+    return not any(
+        isinstance(part, BayesianModule) or getattr(part, "batch_first", True) is False
+        for part in module.modules()
+    )
+
+
 @contextmanager
-def _changed(layer: StochasticModule, changes: dict[str, Any]) -> Iterator[None]:
+def _changed(layer: SamplingModule, changes: dict[str, Any]) -> Iterator[None]:
     before = {name: vars(layer)[name] for name in changes if name in vars(layer)}
     vars(layer).update(changes)
     try:
@@ -106,11 +118,7 @@ def _averaged(module: nn.Module, draws: int) -> Iterator[None]:
         return tuple(wide(a) for a in args), {k: wide(v) for k, v in kwargs.items()}
 
     def average(_: nn.Module, __: Any, output: Any) -> Tensor:
-        if not isinstance(output, Tensor):
-            raise SettingError(
-                f"only a tensor can be averaged over draws, not {type(output).__name__}"
-            )
-        return output.unflatten(0, (-1, draws)).mean(1)
+        return _tensor(output).unflatten(0, (-1, draws)).mean(1)
 
     handles = (
         module.register_forward_pre_hook(repeat, with_kwargs=True),
@@ -121,3 +129,26 @@ def _averaged(module: nn.Module, draws: int) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _averaged_passes(module: nn.Module, draws: int) -> Iterator[None]:
+    """Call the module `draws` times and average what comes out."""
+
+    def average(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Tensor:
+        total = _tensor(output)
+        for _again in range(draws - 1):
+            total = total + module.forward(*args, **kwargs)
+        return total / draws
+
+    handle = module.register_forward_hook(average, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _tensor(output: Any) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise SettingError(f"only a tensor can be averaged over draws, not {type(output).__name__}")
+    return output

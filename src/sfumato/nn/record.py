@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from sfumato.nn.base import StochasticModule
+from sfumato.nn.weights.base import BayesianModule
 from sfumato.noise import Params
 
 
@@ -25,9 +26,23 @@ class Recording:
     def __init__(self, names: dict[StochasticModule, str]) -> None:
         self._names = names
         self._calls: dict[StochasticModule, list[tuple[Params, Tensor]]] = {}
+        self._kls: dict[BayesianModule, list[Tensor]] = {}
 
     def _observe(self, layer: StochasticModule, params: Params, sample: Tensor) -> None:
         self._calls.setdefault(layer, []).append((params, sample))
+
+    def _observe_kl(self, layer: BayesianModule, kl: Tensor) -> None:
+        self._kls.setdefault(layer, []).append(kl)
+
+    @property
+    def kl(self) -> Tensor:
+        """The divergence of the weights from their priors, in nats (spec 1, eq. 6 and 12).
+
+        Summed over the Bayesian layers that were called, each counted once however often it was
+        called. It comes from the same pass as the draw and costs a fraction of `layer.kl()`.
+        """
+        parts = [torch.stack(calls).mean() for calls in self._kls.values()]
+        return torch.stack(parts).sum() if parts else torch.zeros(())
 
     @property
     def params(self) -> dict[str, Params]:
@@ -81,11 +96,19 @@ def record(model: nn.Module) -> Iterator[Recording]:
         if isinstance(module, StochasticModule)
     }
     recording = Recording(names)
+    bayesian = {m for m in model.modules() if isinstance(m, BayesianModule)}
     for layer in names:
         layer._observers = (*layer._observers, recording._observe)
+    for layer in bayesian:
+        layer._kl_observers = (*layer._kl_observers, recording._observe_kl)
     try:
         yield recording
     finally:
+        for layer in bayesian:
+            rest = tuple(o for o in layer._kl_observers if o != recording._observe_kl)
+            layer._kl_observers = rest
+            if not rest:
+                del layer._kl_observers
         for layer in names:
             layer._observers = tuple(o for o in layer._observers if o != recording._observe)
             if not layer._observers:

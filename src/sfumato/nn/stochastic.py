@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeVar, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sfumato.nn.base import GAUSSIAN
 from sfumato.nn.bound import BoundLike
 from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator, Size, conv_operator
+from sfumato.nn.start import start_arguments, take_over
 from sfumato.noise import LocationScale, NoiseLaw
 from sfumato.noise.base import at_least_float32
 
+Conv = TypeVar("Conv", bound="_StochasticConv")
+
 
 class _Stochastic(KernelLayer, ABC):
-    """Abstract: one kernel for all records."""
+    """Abstract: one kernel for all records.
+
+    The state dict of the plain layer can be loaded: it becomes the first block, the others keep
+    their values.
+    """
 
     def blocks(self, x: Tensor) -> Sequence[Tensor]:
         return self._blocks(self._raw(x))
@@ -39,6 +46,16 @@ class _Stochastic(KernelLayer, ABC):
         if self.mode == "mean" and isinstance(self.noise, LocationScale) and not self._observers:
             return self._location(x)
         return self._pass_on(self._raw(x), self.operator.channel_axis, eps)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for name, own in self.named_parameters(recurse=False):
+            first = state_dict.get(prefix + name)
+            rest = own.detach()[self.operator.outputs :]
+            if isinstance(first, Tensor) and first.shape == (self.operator.outputs, *own.shape[1:]):
+                state_dict[prefix + name] = torch.cat([first.to(rest), rest])
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _location(self, x: Tensor) -> Tensor:
         """The mean without the work for the scale: block 0 of the kernel, at the plain cost."""
@@ -93,6 +110,31 @@ class StochasticLinear(_Stochastic):
         operator = LinearOperator(in_features, out_features)
         super().__init__(operator, (), bias, noise, bound, device, dtype)
 
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Linear,
+        noise: NoiseLaw = GAUSSIAN,
+        bound: BoundLike = None,
+        *,
+        scale: float | None = None,
+    ) -> StochasticLinear:
+        """A stochastic layer around a trained one, whose output becomes the location.
+
+        Args:
+            module: the trained layer; it is copied.
+            noise: a law with a location.
+            bound: clamp the location to (low, high).
+            scale: start with this scale for every input (a layer without bias gets one, zero for
+                the location); a fresh kernel for the scale when None.
+
+        Raises:
+            SettingError: `module` is not an `nn.Linear`, or the law has no location.
+        """
+        layer = cls(**start_arguments(module, nn.Linear, scale), noise=noise, bound=bound)
+        take_over(layer, module, scale)
+        return layer
+
 
 class _StochasticConv(_Stochastic, ABC):
     """Abstract: a convolutional stochastic layer in `spatial` dimensions."""
@@ -119,6 +161,26 @@ class _StochasticConv(_Stochastic, ABC):
         geometry: tuple[Any, ...] = (kernel_size, stride, padding, dilation, groups, padding_mode)
         operator = conv_operator(self.spatial, in_channels, out_channels, *geometry)
         super().__init__(operator, (), bias, noise, bound, device, dtype)
+
+    @classmethod
+    def from_module(
+        cls: type[Conv],
+        module: nn.Module,
+        noise: NoiseLaw = GAUSSIAN,
+        bound: BoundLike = None,
+        *,
+        scale: float | None = None,
+    ) -> Conv:
+        """A stochastic layer around a trained convolution, as `StochasticLinear.from_module`.
+
+        Raises:
+            SettingError: `module` is not a convolution in as many dimensions, or the law has no
+                location.
+        """
+        kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[cls.spatial - 1]
+        layer = cls(**start_arguments(module, kind, scale), noise=noise, bound=bound)
+        take_over(layer, module, scale)
+        return layer
 
 
 @final

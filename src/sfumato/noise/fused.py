@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato.errors import SettingError
+from sfumato.noise.softplus import softplus_and_slope
 
 Fill = Callable[[Tensor], Tensor]
 BLOCK = 1 << 17  # numbers per step: draw, softplus and product then stay in the cache
@@ -69,10 +69,10 @@ def _draw(raw: Tensor, axis: int, min_scale: float, fill: Fill, slope: Tensor | 
     sample = torch.empty(location.shape, dtype=raw.dtype, device=raw.device)
     for step in _steps(sample):
         eps = fill(torch.empty_like(sample[step]) if slope is None else slope[step])
-        scale = F.softplus(raw_scale[step]).add_(min_scale)
-        torch.addcmul(location[step], scale, eps, out=sample[step])
+        scale, own_slope = softplus_and_slope(raw_scale[step])
+        torch.addcmul(location[step], scale.add_(min_scale), eps, out=sample[step])
         if slope is not None:
-            eps.mul_(raw_scale[step].sigmoid())
+            eps.mul_(own_slope)
     return sample
 
 

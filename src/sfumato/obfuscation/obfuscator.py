@@ -14,6 +14,7 @@ from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import StochasticModule
 from sfumato.nn.mode import sampling
 from sfumato.noise.source import SourceName
+from sfumato.placement.before import output_of
 
 
 @final
@@ -23,6 +24,8 @@ class Obfuscator(nn.Module):
     `obf(x)` is for inference, where the label is unknown: it takes the learned selection.
     `obf.release(x, labels)` is for training records, whose label is known. Both always sample:
     `train()`, `eval()` and `sf.sampling(model, "mean")` never switch the noise off.
+
+    Of a recurrent layer only the sampled sequence is released; its clean state stays inside.
 
     Args:
         layer: a conditional layer; an unconditional stochastic layer ignores labels.
@@ -51,6 +54,12 @@ class Obfuscator(nn.Module):
                 f"an obfuscator needs a stochastic or conditional layer of sfumato.nn, not "
                 f"{type(layer).__name__}"
             )
+        for part in (layer, *layer.modules(), *(() if pre is None else pre.modules())):
+            if getattr(part, "batch_first", True) is False:
+                raise SettingError(
+                    f"an obfuscator's records come first, but {type(part).__name__} takes time "
+                    "first: make it with batch_first=True"
+                )
         self.pre = nn.Identity() if pre is None else pre
         self.layer = layer
         self.selection = selection
@@ -70,7 +79,7 @@ class Obfuscator(nn.Module):
         check_finite(x)
         if self.layer.mode != "sample":
             raise SettingError("an obfuscator never passes on the mean: that is nearly the record")
-        return self.layer(*self._inputs(self.pre(x), None))
+        return output_of(self.layer, *self._inputs(self.pre(x), None))
 
     def distribution(self, x: Tensor, selection: Any = None) -> Distribution:
         """The law of the release of `x`, under `selection` or under the learned one."""
@@ -78,7 +87,7 @@ class Obfuscator(nn.Module):
 
     def obfuscate(self, x: Tensor, selection: Any) -> Tensor:
         """As `release`, but with gradients and without checks: what `sf.fit` trains."""
-        return self.layer(*self._inputs(self.pre(x), selection))
+        return output_of(self.layer, *self._inputs(self.pre(x), selection))
 
     @torch.no_grad()
     def release(self, x: Tensor, labels: Tensor, *, source: SourceName = "torch") -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, final
 
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from sfumato.nn.base import StochasticModule
+from sfumato.nn.base import SamplingModule, StochasticModule
 
 
 @final
@@ -19,11 +20,15 @@ class Before(nn.Module):
 
     def forward(self, x: Tensor, *selection: Any) -> Any:
         """The network's output on noisy records; a conditional S_L takes its selection too."""
-        return self.network(self.noise(self.layers(x), *selection))
+        inner = output_of(self.layers, x)
+        return self.network(output_of(self.noise, inner, *selection))
 
 
 def before(model: nn.Module, noise: StochasticModule, layers: nn.Module | None = None) -> Before:
     """Put a stochastic layer, and regular layers before it, in front of a network.
+
+    Records are whatever the layers take: vectors `[B, F]`, sequences `[B, T, F]`, pictures. Of a
+    recurrent layer (torch's or ours) the output sequence goes on; its state is dropped.
 
     Args:
         model: the network N; it is used, not copied.
@@ -40,3 +45,10 @@ def before(model: nn.Module, noise: StochasticModule, layers: nn.Module | None =
         torch.Size([3, 2])
     """
     return Before(model, noise, nn.Identity() if layers is None else layers)
+
+
+def output_of(module: nn.Module, *inputs: Any) -> Any:
+    """What goes on from `module`: of a recurrent layer's (output, state) the output alone."""
+    output = module(*inputs)
+    pair = isinstance(output, tuple) and not isinstance(output, PackedSequence)
+    return output[0] if pair and isinstance(module, (nn.RNNBase, SamplingModule)) else output

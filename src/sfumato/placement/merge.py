@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sfumato.errors import DataError
 from sfumato.nn.base import StochasticModule
+from sfumato.placement.before import output_of
 
 Merge = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,8 +39,8 @@ class MergeThenNoise(_TwoBranches):
 
     def forward(self, x: Tensor, *selection: Any) -> Any:
         """The network's output; a conditional S_L takes its selection too."""
-        merged = self.merge(self.first(x), self.layers(x))
-        return self.second(self.noise(merged, *selection))
+        merged = self.merge(output_of(self.first, x), output_of(self.layers, x))
+        return self.second(output_of(self.noise, merged, *selection))
 
 
 @final
@@ -48,8 +49,9 @@ class NoiseThenMerge(_TwoBranches):
 
     def forward(self, x: Tensor, *selection: Any) -> Any:
         """The network's output; a conditional S_L takes its selection too."""
-        merged = self.merge(self.first(x), self.noise(self.layers(x), *selection))
-        return self.second(merged)
+        first = output_of(self.first, x)
+        noisy = output_of(self.noise, output_of(self.layers, x), *selection)
+        return self.second(self.merge(first, noisy))
 
 
 def add(left: Tensor, right: Tensor) -> Tensor:
@@ -66,9 +68,30 @@ def add(left: Tensor, right: Tensor) -> Tensor:
     return left + right
 
 
-def concatenate(left: Tensor, right: Tensor) -> Tensor:
-    """Merge two branches by stacking their channels (axis 1)."""
-    return torch.cat([left, right], dim=1)
+def concatenate(left: Tensor, right: Tensor, axis: int = 1) -> Tensor:
+    """Merge two branches by stacking their channels.
+
+    Args:
+        left: one branch.
+        right: the other, of the same shape but for `axis`.
+        axis: where the channels are: 1 for pictures and vectors, and for sequences `[B, T, F]` -1,
+            `merge=functools.partial(concatenate, axis=-1)`.
+
+    Raises:
+        DataError: the shapes differ elsewhere too, or have no such axis.
+    """
+    fit = left.dim() == right.dim() and -left.dim() <= axis < left.dim()
+    if not fit or _others(left, axis) != _others(right, axis):
+        raise DataError(
+            f"branches of shapes {list(left.shape)} and {list(right.shape)} cannot be stacked on "
+            f"axis {axis}: choose L so that the other axes agree"
+        )
+    return torch.cat([left, right], dim=axis)
+
+
+def _others(branch: Tensor, axis: int) -> list[int]:
+    """The sizes of all axes but one."""
+    return [size for at, size in enumerate(branch.shape) if at != axis % branch.dim()]
 
 
 def merge_then_noise(
@@ -80,6 +103,9 @@ def merge_then_noise(
     merge: Merge = add,
 ) -> MergeThenNoise:
     """Split N into N₁ and N₂; merge N₁(x) with L(x); noise; N₂.
+
+    Records are whatever the layers take: vectors `[B, F]`, sequences `[B, T, F]`, pictures. Of a
+    recurrent layer (torch's or ours) the output sequence goes on; its state is dropped.
 
     Args:
         first: N₁.

@@ -1,0 +1,1 @@
+"""Bayesian layers: the weights themselves are drawn from a learned distribution."""

@@ -1,0 +1,147 @@
+"""Any module with drawn weights, run through its own forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from operator import attrgetter
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from sfumato.errors import SettingError
+from sfumato.nn.base import GAUSSIAN
+from sfumato.nn.plain import add_missing
+from sfumato.nn.weights.base import UNIT, BayesianModule, blocks_of, raw_blocks, start_scale
+from sfumato.nn.weights.prior import PriorLike
+from sfumato.noise import NoiseLaw
+
+
+@final
+class Bayesian(BayesianModule):
+    """What `sfumato.nn.bayesian` returns: `module` with weights drawn once per call.
+
+    The module's own parameters are the means (`module.*` in the state dict); `raws` holds the other
+    blocks under the same names, with dots written as `/`. Attributes that this wrapper lacks are
+    the module's.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        noise: NoiseLaw,
+        names: Iterable[str] | None,
+        prior: PriorLike,
+        scale: float | None,
+    ) -> None:
+        super().__init__(noise, prior)
+        self.module = module
+        self.names = tuple(_chosen(module, names))
+        raws: dict[str, nn.Parameter] = {}
+        for name in self.names:
+            location = module.get_parameter(name)
+            raw = raw_blocks(location, noise, start_scale(noise, _tenth(location), scale))
+            if raw is not None:
+                raws[_key(name)] = raw
+        self.raws = nn.ParameterDict(raws)
+
+    def posterior(self) -> dict[str, tuple[Tensor, ...]]:
+        raws: dict[str, Tensor] = dict(self.raws.items())
+        # attrgetter, not get_parameter: under functional_call the parameters are plain tensors
+        return {
+            name: blocks_of(attrgetter(name)(self.module), raws.get(_key(name)))
+            for name in self.names
+        }
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The module's own output under drawn weights; the arguments are the module's."""
+        weights = self._weights(self.posterior())
+        return functional_call(self.module, weights, args, kwargs)
+
+    def extra_repr(self) -> str:
+        """The law and the prior, for `print(module)`."""
+        return f"noise={self.noise}, prior={self.prior}, names={len(self.names)}"
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            modules = self.__dict__.get("_modules", {})
+            if name.startswith("__") or "module" not in modules:
+                raise
+            return getattr(modules["module"], name)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # The plain module's own state dict has neither our prefix nor the raw blocks.
+        plain = {key for key in self.module.state_dict() if prefix + key in state_dict}
+        for key in plain:
+            state_dict[f"{prefix}module.{key}"] = state_dict.pop(prefix + key)
+        if plain:
+            add_missing(state_dict, prefix, {f"raws.{k}": v for k, v in self.raws.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def bayesian(
+    module: nn.Module,
+    noise: NoiseLaw = GAUSSIAN,
+    names: Iterable[str] | None = None,
+    prior: PriorLike = UNIT,
+    *,
+    scale: float | None = None,
+) -> Bayesian:
+    """Make the weights of any module distributions, drawn once per call (spec 1 §1.1.2, §1.2.2).
+
+    The module runs through its own forward, torch's fused kernels included: LSTM, GRU,
+    MultiheadAttention, TransformerEncoder, ConvTranspose, Embedding, LayerNorm, or a user's own.
+    Its parameters are the means; it is used, not copied.
+
+    Args:
+        module: the module.
+        noise: the law of the weights.
+        names: parameters to draw, by name or pattern (`"weight_*"`); all of them when None.
+        prior: as in `BayesianLinear`.
+        scale: the scale at which all weights start; when None, a tenth of each parameter's own root
+            mean square.
+
+    Raises:
+        SettingError: a name that matches nothing, no parameters at all, or lazy ones.
+
+    Example:
+        >>> import torch
+        >>> lstm = bayesian(torch.nn.LSTM(3, 5, num_layers=2, bidirectional=True))
+        >>> output, (h, c) = lstm(torch.zeros(7, 2, 3))
+        >>> output.shape, lstm.kl().shape
+        (torch.Size([7, 2, 10]), torch.Size([]))
+    """
+    return Bayesian(module, noise, names, prior, scale)
+
+
+def _chosen(module: nn.Module, names: Iterable[str] | None) -> list[str]:
+    known = dict(module.named_parameters())
+    if any(isinstance(p, nn.UninitializedParameter) for p in known.values()):
+        raise SettingError("the module's parameters are not made yet: run it on a record first")
+    if isinstance(names, str):
+        raise SettingError(f"names is a list of names or patterns: use [{names!r}]")
+    patterns = ["*"] if names is None else list(names)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise SettingError(
+                f"no parameter of {type(module).__name__} is called {pattern!r}: "
+                f"it has {', '.join(known) or 'none'}"
+            )
+    floating = {n for n, p in known.items() if torch.is_floating_point(p)}
+    return [n for n in known if n in floating and any(fnmatchcase(n, p) for p in patterns)]
+
+
+def _tenth(location: Tensor) -> float:
+    """A tenth of the root mean square."""
+    values = location.detach()
+    return 0.1 * float(values.square().mean().sqrt()) if values.numel() else 0.0
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")

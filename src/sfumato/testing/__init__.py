@@ -1,0 +1,4 @@
+"""Contract tests: what holds for every part of sfumato, for a part of your own to inherit."""
+
+from sfumato.testing.law import LawContract as LawContract
+from sfumato.testing.layer import LayerContract as LayerContract

@@ -1,0 +1,158 @@
+"""What every layer must hold: inherit it, make your layer, and let pytest collect it."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sfumato.nn.mode import sampling
+from sfumato.testing.capability import CAPABILITIES, tensor_of
+from sfumato.testing.checks import expect, finite, same
+
+
+class LayerContract(ABC):
+    """Abstract: the tests of a layer that draws. A class that inherits them makes the layer.
+
+    pytest collects such a class if its name starts with `Test`; without pytest, `check` runs every
+    test.
+
+    Example:
+        >>> from sfumato.nn import StochasticLinear
+        >>> class TestMyLayer(LayerContract):
+        ...     def make(self):
+        ...         return StochasticLinear(3, 2)
+        ...
+        ...     def arguments(self):
+        ...         return (torch.randn(4, 3),)
+        >>> TestMyLayer.check()
+    """
+
+    unable: ClassVar[dict[str, str]] = {}
+    """What torch cannot do to this layer ("compile", "export", "vmap", "bf16", "state dict"), with
+    the reason; the contract then holds that it raises."""
+
+    _before: Tensor
+
+    @abstractmethod
+    def make(self) -> nn.Module:
+        """A fresh layer in float32."""
+
+    @abstractmethod
+    def arguments(self) -> tuple[Any, ...]:
+        """The arguments of a call: at least two records, all different, and a selection if any."""
+
+    @classmethod
+    def check(cls) -> None:
+        """Run every test, without pytest.
+
+        Raises:
+            AssertionError: a test fails; the message says what the layer does.
+        """
+        for name in sorted(name for name in dir(cls) if name.startswith("test_")):
+            contract = cls()
+            contract.setup_method()
+            try:
+                getattr(contract, name)()
+            finally:
+                contract.teardown_method()
+
+    def setup_method(self) -> None:
+        """Fix the seed; pytest calls it before each test."""
+        self._before = torch.get_rng_state()
+        torch.manual_seed(0)
+
+    def teardown_method(self) -> None:
+        """Put the generator back; pytest calls it after each test."""
+        torch.set_rng_state(self._before)
+
+    def test_noise_is_fresh_and_seeded(self) -> None:
+        """Two calls differ, in `eval()` too; one seed gives one sample."""
+        layer, arguments = self.make().eval(), self.arguments()
+        torch.manual_seed(1)
+        first, second = (tensor_of(layer(*arguments)) for _ in range(2))
+        torch.manual_seed(1)
+        again = tensor_of(layer(*arguments))
+        expect(bool((first != second).any()), "two calls give the same sample")
+        same("a call under the same seed", again, first)
+
+    def test_the_mean_is_not_random(self) -> None:
+        """`sf.sampling(layer, "mean")` gives one value, of the sample's shape."""
+        layer, arguments = self.make(), self.arguments()
+        with sampling(layer, "mean"):
+            first, second = (tensor_of(layer(*arguments)) for _ in range(2))
+        same("the mean", first, second)
+        expect(first.shape == tensor_of(layer(*arguments)).shape, "the mean has another shape")
+
+    def test_gradients_reach_every_parameter(self) -> None:
+        """A finite gradient for each parameter; two calls before one backward pass add up."""
+        layer, arguments = self.make(), self.arguments()
+        slopes: list[dict[str, Tensor]] = []
+        for seeds in ((1,), (2,), (1, 2)):
+            layer.zero_grad(set_to_none=True)
+            losses = []
+            for seed in seeds:
+                torch.manual_seed(seed)
+                losses.append(tensor_of(layer(*arguments)).square().sum())
+            torch.stack(losses).sum().backward()
+            slopes.append({n: _grad(n, p) for n, p in layer.named_parameters()})
+        for name, together in slopes[2].items():
+            apart = slopes[0][name] + slopes[1][name]
+            close = torch.allclose(together, apart, rtol=1e-3, atol=1e-4)
+            expect(close, f"two calls before one backward give {name} the slope of other noise")
+
+    def test_copies_and_dtypes(self) -> None:
+        """A deep copy after a call works; so does the layer in double precision."""
+        layer, arguments = self.make(), self.arguments()
+        tensor_of(layer(*arguments)).sum().backward()
+        twin = copy.deepcopy(layer)
+        with sampling(layer, "mean"), sampling(twin, "mean"):
+            same("a copy", tensor_of(twin(*arguments)), tensor_of(layer(*arguments)))
+        wide = tuple(
+            value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+            for value in arguments
+        )
+        out = tensor_of(layer.double()(*wide))
+        expect(out.dtype == torch.float64, f"float64 went in and {out.dtype} came out")
+        finite("output in float64", out)
+
+    def test_compile(self) -> None:
+        """One graph that stays random."""
+        self._capability("compile")
+
+    def test_export(self) -> None:
+        """An exported program that stays random."""
+        self._capability("export")
+
+    def test_vmap(self) -> None:
+        """Noise of its own in every row."""
+        self._capability("vmap")
+
+    def test_half_precision(self) -> None:
+        """A finite sample and finite gradients in bfloat16."""
+        self._capability("bf16")
+
+    def test_state_dict(self) -> None:
+        """No tensor twice, and back again through safetensors."""
+        self._capability("state dict")
+
+    def _capability(self, name: str) -> None:
+        layer, arguments = self.make(), self.arguments()
+        if name not in self.unable:
+            CAPABILITIES[name](layer, arguments)
+            return
+        try:
+            CAPABILITIES[name](layer, arguments)
+        except Exception:  # noqa: BLE001 - whatever torch raises is what was announced
+            return
+        raise AssertionError(f"{name} works, though `unable` says: {self.unable[name]}")
+
+
+def _grad(name: str, parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        raise AssertionError(f"no gradient reaches {name}")
+    finite(f"gradient of {name}", parameter.grad)
+    return parameter.grad.clone()
