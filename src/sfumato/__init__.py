@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sfumato.obfuscation.fit import fit as fit
     from sfumato.obfuscation.incremental import incremental as incremental
     from sfumato.obfuscation.obfuscator import Obfuscator as Obfuscator
+    from sfumato.placement.check import check as check
+    from sfumato.placement.convert import convert as convert
 
 _WHERE = {
     "SfumatoError": "sfumato.errors",
@@ -31,11 +33,15 @@ _WHERE = {
     "fit": "sfumato.obfuscation.fit",
     "incremental": "sfumato.obfuscation.incremental",
     "Obfuscator": "sfumato.obfuscation.obfuscator",
+    "check": "sfumato.placement.check",
+    "convert": "sfumato.placement.convert",
 }
 
 __all__ = [
     "Obfuscator",
     "SfumatoError",
+    "check",
+    "convert",
     "data",
     "fit",
     "incremental",

@@ -50,11 +50,14 @@ class _Stochastic(KernelLayer, ABC):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        for name, own in self.named_parameters(recurse=False):
-            first = state_dict.get(prefix + name)
-            rest = own.detach()[self.operator.outputs :]
-            if isinstance(first, Tensor) and first.shape == (self.operator.outputs, *own.shape[1:]):
-                state_dict[prefix + name] = torch.cat([first.to(rest), rest])
+        outputs, weight = self.operator.outputs, state_dict.get(prefix + "weight")
+        if isinstance(weight, Tensor) and weight.shape == (outputs, *self.weight.shape[1:]):
+            for name, own in self.named_parameters(recurse=False):
+                # a plain layer without bias has a location without one
+                first = state_dict.get(prefix + name, own.new_zeros(outputs))
+                if isinstance(first, Tensor) and first.shape == (outputs, *own.shape[1:]):
+                    rest = own.detach()[outputs:]
+                    state_dict[prefix + name] = torch.cat([first.to(rest), rest])
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _location(self, x: Tensor) -> Tensor:

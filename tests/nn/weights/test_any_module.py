@@ -126,5 +126,8 @@ def test_bad_settings() -> None:
         sf.nn.bayesian(nn.GRU(2, 2), names="weight_ih_l0")
     with pytest.raises(SettingError, match="it has none"):
         sf.nn.bayesian(nn.ReLU())
+    with pytest.raises(SettingError, match="meta device has no values"):
+        sf.nn.bayesian(nn.GRU(2, 2, device="meta"))
+    assert sf.nn.bayesian(nn.GRU(2, 2, device="meta"), scale=0.1).raws["bias_ih_l0"].is_meta
     with pytest.raises(SettingError, match="not made yet"):
         sf.nn.bayesian(nn.LazyLinear(2))

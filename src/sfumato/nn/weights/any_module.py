@@ -42,7 +42,8 @@ class Bayesian(BayesianModule):
         raws: dict[str, nn.Parameter] = {}
         for name in self.names:
             location = module.get_parameter(name)
-            raw = raw_blocks(location, noise, start_scale(noise, _tenth(location), scale))
+            usual = _tenth(location) if scale is None else 0.0
+            raw = raw_blocks(location, noise, start_scale(noise, usual, scale))
             if raw is not None:
                 raws[_key(name)] = raw
         self.raws = nn.ParameterDict(raws)
@@ -140,7 +141,11 @@ def _chosen(module: nn.Module, names: Iterable[str] | None) -> list[str]:
 def _tenth(location: Tensor) -> float:
     """A tenth of the root mean square."""
     values = location.detach()
-    return 0.1 * float(values.square().mean().sqrt()) if values.numel() else 0.0
+    if values.is_meta:
+        raise SettingError("a module on the meta device has no values to start from: give scale")
+    if not values.numel():
+        return 0.0
+    return 0.1 * float(values.square().mean().sqrt())
 
 
 def _key(name: str) -> str:

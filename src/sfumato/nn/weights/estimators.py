@@ -22,7 +22,8 @@ from sfumato.noise import Gaussian, LocationScale, NoiseLaw, Source
 
 Estimator = Literal["auto", "reparameterization", "local", "flipout"]
 Moments = tuple[Tensor, Tensor]
-FEW_ROWS = 32
+FEW_ROWS = 32  # while gradients are recorded
+FEW_ROWS_WITHOUT_GRADIENTS = 127
 
 
 def check_estimator(estimator: str, noise: NoiseLaw) -> None:
@@ -52,7 +53,8 @@ def quickest(operator: Operator, noise: NoiseLaw, x: Tensor) -> Estimator:
     never the quickest (docs/choosing-a-layer.md has the figures).
     """
     rows = x.shape[:-1].numel()
-    few = operator.spatial == 0 and rows <= FEW_ROWS
+    few_rows = FEW_ROWS if torch.is_grad_enabled() else FEW_ROWS_WITHOUT_GRADIENTS
+    few = operator.spatial == 0 and rows <= few_rows
     return "local" if few and type(noise) is Gaussian else "reparameterization"
 
 
