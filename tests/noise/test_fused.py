@@ -50,6 +50,7 @@ def test_raw_values_of_any_layout(law: NoiseLaw) -> None:
     torch.manual_seed(7)
     found = law.draw_from(raw, 1)
     torch.testing.assert_close(found, wanted)
+    assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(
         torch.autograd.grad(found.sum(), raw), torch.autograd.grad(wanted.sum(), raw)
     )
@@ -86,6 +87,10 @@ def test_a_second_derivative_needs_noise_from_outside() -> None:
     (slope,) = torch.autograd.grad(
         layer(x, eps=torch.randn(4, 2)).square().sum(), x, create_graph=True
     )
+    slope.square().sum().backward()
+    network = torch.nn.Sequential(layer, torch.nn.Tanh(), sf.nn.StochasticLinear(2, 1))
+    with sf.record(network):
+        (slope,) = torch.autograd.grad(network(x).sum(), x, create_graph=True)
     slope.square().sum().backward()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import final
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -26,23 +28,31 @@ class Recording:
     def __init__(self, names: dict[StochasticModule, str]) -> None:
         self._names = names
         self._calls: dict[StochasticModule, list[tuple[Params, Tensor]]] = {}
-        self._kls: dict[BayesianModule, list[Tensor]] = {}
+        self._kls: dict[BayesianModule, Tensor | None] = {}
 
     def _observe(self, layer: StochasticModule, params: Params, sample: Tensor) -> None:
-        self._calls.setdefault(layer, []).append((params, sample))
+        if not _in_backward():
+            self._calls.setdefault(layer, []).append((params, sample))
 
-    def _observe_kl(self, layer: BayesianModule, kl: Tensor) -> None:
-        self._kls.setdefault(layer, []).append(kl)
+    def _observe_kl(self, layer: BayesianModule, kl: Tensor | None) -> None:
+        if not _in_backward():
+            self._kls[layer] = kl
 
     @property
     def kl(self) -> Tensor:
         """The divergence of the weights from their priors, in nats (spec 1, eq. 6 and 12).
 
         Summed over the Bayesian layers that were called, each counted once however often it was
-        called. It comes from the same pass as the draw and costs a fraction of `layer.kl()`.
+        called. Where the weights and the prior are Gaussian and the weights were drawn, it comes
+        from the same pass as the draw and costs a fraction of `layer.kl()`.
         """
-        parts = [torch.stack(calls).mean() for calls in self._kls.values()]
-        return torch.stack(parts).sum() if parts else torch.zeros(())
+        parts = [self._kl_of(layer, kl) for layer, kl in self._kls.items()]
+        return torch.stack([p.to(parts[0]) for p in parts]).sum() if parts else torch.zeros(())
+
+    def _kl_of(self, layer: BayesianModule, kl: Tensor | None) -> Tensor:
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in layer.parameters())
+        # A call under no_grad (reentrant checkpointing makes such calls) has no gradient to give.
+        return layer.kl() if kl is None or learns > kl.requires_grad else kl
 
     @property
     def params(self) -> dict[str, Params]:
@@ -76,6 +86,9 @@ class Recording:
 def record(model: nn.Module) -> Iterator[Recording]:
     """Record the parameters and samples of the calls made inside the `with` block.
 
+    Under activation checkpointing the backward pass belongs inside the block too; what it computes
+    again is not recorded again.
+
     Args:
         model: a stochastic layer or any network that contains some.
 
@@ -97,22 +110,46 @@ def record(model: nn.Module) -> Iterator[Recording]:
     }
     recording = Recording(names)
     bayesian = {m for m in model.modules() if isinstance(m, BayesianModule)}
-    for layer in names:
-        layer._observers = (*layer._observers, recording._observe)
-    for layer in bayesian:
-        layer._kl_observers = (*layer._kl_observers, recording._observe_kl)
-    try:
-        yield recording
-    finally:
-        for layer in bayesian:
-            rest = tuple(o for o in layer._kl_observers if o != recording._observe_kl)
-            layer._kl_observers = rest
-            if not rest:
-                del layer._kl_observers
+    with ExitStack() as stack:
+        # each observer knows its layer: what calls it may be a replica
         for layer in names:
-            layer._observers = tuple(o for o in layer._observers if o != recording._observe)
-            if not layer._observers:
-                del layer._observers  # nothing of the recording stays on the layer
+            observer: Any = _Observer(recording._observe, layer)
+            stack.enter_context(_listening(layer, "_observers", observer))
+        for layer in bayesian:
+            stack.enter_context(
+                _listening(layer, "_kl_observers", partial(recording._observe_kl, layer))
+            )
+        yield recording
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Observer:
+    """Passes on what a layer, or a replica of it, emitted."""
+
+    tell: Callable[[StochasticModule, Params, Tensor], None]
+    layer: StochasticModule
+
+    def __call__(self, _: StochasticModule, params: Params, sample: Tensor) -> None:
+        self.tell(self.layer, params, sample)
+
+
+@contextmanager
+def _listening(layer: nn.Module, name: str, observer: Any) -> Iterator[None]:
+    """Add an observer to the tuple `name` of the layer, for a while."""
+    setattr(layer, name, (*getattr(layer, name), observer))
+    try:
+        yield
+    finally:
+        rest = tuple(o for o in getattr(layer, name) if o is not observer)
+        setattr(layer, name, rest)
+        if not rest:
+            delattr(layer, name)  # nothing of the recording stays on the layer
+
+
+def _in_backward() -> bool:
+    """Whether autograd is at work: a checkpointed segment is being computed again."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -49,13 +49,13 @@ class _FusedDraw(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None]:
         if torch.is_grad_enabled():
             raise SettingError(
-                "a second derivative through a layer's own draw: draw outside and pass it, "
-                "layer(x, eps=...)"
+                "a second derivative through a layer's own draw: make the forward pass inside "
+                "`with sf.record(model)`, which keeps what it needs, or pass the noise, eps=..."
             )
         (slope,), (grad,) = ctx.saved_tensors, upstream
         shape = list(slope.shape)
         shape[ctx.axis] *= 2
-        total = grad.new_empty(shape)
+        total = grad.new_empty(shape).contiguous(memory_format=_format(grad))
         location, raw_scale = total.chunk(2, ctx.axis)
         for step in _steps(slope):
             location[step].copy_(grad[step])
@@ -66,14 +66,21 @@ class _FusedDraw(torch.autograd.Function):
 def _draw(raw: Tensor, axis: int, min_scale: float, fill: Fill, slope: Tensor | None) -> Tensor:
     """The sample; ε sigmoid(r) goes to `slope`."""
     location, raw_scale = raw.chunk(2, axis)
-    sample = torch.empty(location.shape, dtype=raw.dtype, device=raw.device)
+    sample = torch.empty_like(location)  # in the memory format of the raw values
     for step in _steps(sample):
-        eps = fill(torch.empty_like(sample[step]) if slope is None else slope[step])
+        part = sample[step]
+        eps = fill(part.new_empty(part.shape) if slope is None else slope[step])
         scale, own_slope = softplus_and_slope(raw_scale[step])
         torch.addcmul(location[step], scale.add_(min_scale), eps, out=sample[step])
         if slope is not None:
             eps.mul_(own_slope)
     return sample
+
+
+def _format(values: Tensor) -> torch.memory_format:
+    last = values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last)
+    plain = values.is_contiguous() or not last
+    return torch.contiguous_format if plain else torch.channels_last
 
 
 def _steps(sample: Tensor) -> list[slice]:

@@ -11,8 +11,8 @@ _EXACT_UP_TO = 4.0  # beyond it 1 - sigmoid loses digits
 def softplus_and_slope(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Fresh tensors softplus(r) and sigmoid(r), without a graph.
 
-    softplus(r) = -log(1 - sigmoid(r)) costs half of softplus itself once the sigmoid is there; where
-    r is large, and where looking at r would stall an accelerator, softplus itself is taken.
+    softplus(r) = -log(1 - sigmoid(r)) costs half of softplus itself once the sigmoid is there.
+    Where r is large, and where looking at r would stall an accelerator, softplus itself is taken.
     """
     slope = raw.sigmoid()
     on_cpu = raw.device.type == "cpu" and raw.numel() > 0

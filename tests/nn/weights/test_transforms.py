@@ -115,7 +115,7 @@ def test_per_record_gradients() -> None:
         return torch.func.functional_call(layer, values, (record,)).square().sum()
 
     slopes = torch.vmap(torch.func.grad(loss), (None, 0), randomness="different")(values, x)
-    assert slopes["weight_raw"].shape == (4, 1, 3, 5) and slopes["weight_raw"].isfinite().all()
+    assert slopes["weight_raw"].shape == (4, 3, 5) and slopes["weight_raw"].isfinite().all()
 
 
 def test_checkpointed_activations() -> None:

@@ -47,19 +47,32 @@ class Bayesian(BayesianModule):
             if raw is not None:
                 raws[_key(name)] = raw
         self.raws = nn.ParameterDict(raws)
+        self._padding = _padding_rows(module, self.names)
 
     def posterior(self) -> dict[str, tuple[Tensor, ...]]:
         raws: dict[str, Tensor] = dict(self.raws.items())
         # attrgetter, not get_parameter: under functional_call the parameters are plain tensors
         return {
-            name: blocks_of(attrgetter(name)(self.module), raws.get(_key(name)))
+            name: blocks_of(self.noise, attrgetter(name)(self.module), raws.get(_key(name)))
             for name in self.names
         }
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The module's own output under drawn weights; the arguments are the module's."""
         weights = self._weights(self.posterior())
-        return functional_call(self.module, weights, args, kwargs)
+        for name, row in self._padding.items():
+            mean, drawn = attrgetter(name)(self.module), weights[name]
+            here = torch.arange(len(mean), device=mean.device).unsqueeze(1) == row
+            weights[name] = torch.where(here, mean, drawn)
+        output = functional_call(self.module, weights, args, kwargs)
+        self._forget()
+        return output
+
+    def _forget(self) -> None:
+        """Recurrent modules keep a list of the weights of a call, and with them its graph."""
+        for part in self.module.modules():
+            if isinstance(part, nn.RNNBase):
+                part._flat_weights = [getattr(part, name) for name in part._flat_weights_names]
 
     def extra_repr(self) -> str:
         """The law and the prior, for `print(module)`."""
@@ -78,8 +91,10 @@ class Bayesian(BayesianModule):
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         # The plain module's own state dict has neither our prefix nor the raw blocks.
-        plain = {key for key in self.module.state_dict() if prefix + key in state_dict}
-        for key in plain:
+        keys = list(self.module.state_dict())
+        whole = all(f"{prefix}module.{key}" in state_dict for key in keys)
+        plain = [] if whole else [key for key in keys if prefix + key in state_dict]
+        for key in reversed(plain):  # "module.weight" may be a plain key too: move it first
             state_dict[f"{prefix}module.{key}"] = state_dict.pop(prefix + key)
         if plain:
             add_missing(state_dict, prefix, {f"raws.{k}": v for k, v in self.raws.items()})
@@ -105,8 +120,8 @@ def bayesian(
         noise: the law of the weights.
         names: parameters to draw, by name or pattern (`"weight_*"`); all of them when None.
         prior: as in `BayesianLinear`.
-        scale: the scale at which all weights start; when None, a tenth of each parameter's own root
-            mean square.
+        scale: the scale at which all weights start; when None a tenth of each parameter's own root
+            mean square, and twice the law's `min_scale` at least.
 
     Raises:
         SettingError: a name that matches nothing, no parameters at all, or lazy ones.
@@ -123,11 +138,19 @@ def bayesian(
 
 def _chosen(module: nn.Module, names: Iterable[str] | None) -> list[str]:
     known = dict(module.named_parameters())
+    inner = [name for name, part in module.named_modules() if isinstance(part, BayesianModule)]
+    if inner:
+        raise SettingError(
+            f"the module holds Bayesian layers already ({', '.join(inner) or 'itself'}), whose "
+            "weights would be drawn twice: make either the layers or the whole Bayesian"
+        )
     if any(isinstance(p, nn.UninitializedParameter) for p in known.values()):
         raise SettingError("the module's parameters are not made yet: run it on a record first")
     if isinstance(names, str):
         raise SettingError(f"names is a list of names or patterns: use [{names!r}]")
     patterns = ["*"] if names is None else list(names)
+    if not patterns:
+        raise SettingError("names is empty: nothing would be drawn; leave it out to draw all")
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
             raise SettingError(
@@ -148,5 +171,17 @@ def _tenth(location: Tensor) -> float:
     return 0.1 * float(values.square().mean().sqrt())
 
 
+def _padding_rows(module: nn.Module, names: Iterable[str]) -> dict[str, int]:
+    """The row of each drawn embedding that stands for padding: it stays what it is."""
+    found = {
+        f"{path}.weight" if path else "weight": part.padding_idx
+        for path, part in module.named_modules()
+        if isinstance(part, (nn.Embedding, nn.EmbeddingBag)) and part.padding_idx is not None
+    }
+    return {name: row for name, row in found.items() if name in names}
+
+
 def _key(name: str) -> str:
-    return name.replace(".", "/")
+    """The name under which a `ParameterDict` can hold it: without dots, none of its methods."""
+    key = name.replace(".", "/")
+    return f"{key}/" if hasattr(nn.ParameterDict, key) else key

@@ -18,14 +18,14 @@ from sfumato.noise import Gaussian, LocationScale, NoiseLaw, Params, raw_scale
 from sfumato.noise.source import TORCH
 
 UNIT = GaussianPrior()
-KLObserver: TypeAlias = "Callable[[BayesianModule, Tensor], None]"
+KLObserver: TypeAlias = "Callable[[Tensor | None], None]"
 
 
 class BayesianModule(SamplingModule, ABC):
     """A module whose weights are drawn from a learned distribution, once per call.
 
     A weight is described by raw blocks: block 0 is the plain parameter itself (the location, for a
-    law that has one), the others are stacked in a second parameter beside it, `[P - 1, *shape]`.
+    law that has one), the others are stacked on the first axis of a second parameter beside it.
     """
 
     _kl_observers: tuple[KLObserver, ...] = ()
@@ -51,14 +51,22 @@ class BayesianModule(SamplingModule, ABC):
         """
         return _sum(self._kl_of(raw) for raw in self.posterior().values())
 
-    def _draw(self, posterior: dict[str, tuple[Tensor, ...]]) -> dict[str, Tensor]:
-        """One draw of every weight; who listens for the divergence gets it from the same pass."""
-        if not self._kl_observers:
-            return {name: self._drawn(raw) for name, raw in posterior.items()}
-        both = {name: self._drawn_with_kl(raw) for name, raw in posterior.items()}
-        total = _sum(kl for _, kl in both.values())
+    def _tell(self, kl: Tensor | None) -> None:
+        """Tell who listens that the layer was called, and the divergence where it is at hand."""
         for observe in self._kl_observers:
-            observe(self, total)
+            observe(kl)
+
+    def _draw(self, posterior: dict[str, tuple[Tensor, ...]]) -> dict[str, Tensor]:
+        """One draw of every weight; who listens may get the divergence from the same pass."""
+        prior, quick = self.prior, all(map(self._quick, posterior.values()))
+        if not (self._kl_observers and quick and isinstance(prior, GaussianPrior)):
+            self._tell(None)
+            return {name: self._drawn(raw) for name, raw in posterior.items()}
+        both = {
+            name: draw_weight_and_kl(raw[0], raw[1], self._min_scale, prior)
+            for name, raw in posterior.items()
+        }
+        self._tell(_sum(kl for _, kl in both.values()))
         return {name: weight for name, (weight, _) in both.items()}
 
     def _mean(self, raw: tuple[Tensor, ...]) -> Tensor:
@@ -70,6 +78,7 @@ class BayesianModule(SamplingModule, ABC):
     def _weights(self, posterior: dict[str, tuple[Tensor, ...]]) -> dict[str, Tensor]:
         """The weights of one call: a draw, or the means."""
         if self.mode == "mean":
+            self._tell(None)
             return {name: self._mean(raw) for name, raw in posterior.items()}
         return self._draw(posterior)
 
@@ -79,15 +88,10 @@ class BayesianModule(SamplingModule, ABC):
         params = self.noise.constrain(raw)
         return self._transformed(params).to(raw[0].dtype)
 
-    def _drawn_with_kl(self, raw: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        if self._quick(raw) and isinstance(self.prior, GaussianPrior):
-            return draw_weight_and_kl(raw[0], raw[1], self._min_scale, self.prior)
-        return self._drawn(raw), self._kl_of(raw)
-
     def _kl_of(self, raw: tuple[Tensor, ...]) -> Tensor:
         if self._quick(raw) and isinstance(self.prior, GaussianPrior):
             return gaussian_kl(raw[0], raw[1], self._min_scale, self.prior)
-        return self.prior.kl(self.noise, self.noise.constrain(raw))
+        return self.prior.kl(self.noise, self.noise.constrain(raw), self.source)
 
     def _transformed(self, params: Params) -> Tensor:
         first = params[0]
@@ -123,20 +127,26 @@ def start_scale(noise: NoiseLaw, usual: float, scale: float | None) -> float:
 
 
 def raw_blocks(location: Tensor, noise: NoiseLaw, start: float) -> nn.Parameter | None:
-    """A parameter `[P - 1, *shape]` for all blocks of a weight but the first."""
+    """A parameter for all blocks of a weight but the first, stacked on the first axis.
+
+    It has as many axes as the weight, so that a memory format suits both.
+    """
     more = noise.num_params - 1
     if not more:
         return None
-    blank = torch.full((more, *location.shape), start, dtype=location.dtype, device=location.device)
+    first, *rest = location.shape or (1,)
+    shape = location.shape if more == 1 else (more * first, *rest)
+    blank = torch.full(shape, start, dtype=location.dtype, device=location.device)
     return nn.Parameter(blank, requires_grad=location.requires_grad)
 
 
-def blocks_of(location: Tensor, raw: Tensor | None) -> tuple[Tensor, ...]:
+def blocks_of(noise: NoiseLaw, location: Tensor, raw: Tensor | None) -> tuple[Tensor, ...]:
     """The raw blocks of a weight."""
     if raw is None:
         return (location,)
-    # unbind would copy the gradient once more where there is one block only
-    return (location, raw.squeeze(0)) if len(raw) == 1 else (location, *raw.unbind(0))
+    if noise.num_params == 2:
+        return location, raw
+    return location, *(block.reshape(location.shape) for block in raw.chunk(noise.num_params - 1))
 
 
 def _sum(parts: Iterable[Tensor]) -> Tensor:

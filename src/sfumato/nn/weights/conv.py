@@ -81,7 +81,7 @@ class BayesianConv2d(_BayesianConv):
     """A convolution whose kernels are drawn (spec 1, eq. 5 and 6).
 
     k ~ law(μ, softplus(r) + min_scale), h = x * k + b. `weight` and `bias` hold μ and are named as
-    in `torch.nn.Conv2d`; `weight_raw` and `bias_raw` hold r, `[P - 1, *shape]`.
+    in `torch.nn.Conv2d`; `weight_raw` and `bias_raw` hold r.
 
     The arguments are those of `torch.nn.Conv2d`, then `noise`, `prior`, `estimator` and `scale` as
     in `BayesianLinear`; `"auto"` is reparameterization for every convolution.

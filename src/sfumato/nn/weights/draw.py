@@ -116,6 +116,8 @@ class _GaussianWeight(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         of_weight, of_kl = upstream
         location, raw, slope = ctx.saved_tensors
+        if of_weight is not None and of_weight.is_sparse:  # of an embedding
+            of_weight = of_weight.to_dense()
         if torch.is_grad_enabled():
             return *_differentiable_slopes(ctx, of_weight, of_kl), None, None, None
         if ctx.prior is None or of_kl is None:
@@ -154,8 +156,10 @@ def _differentiable_slopes(
     sigmoid = raw.sigmoid()
     of_location, of_raw = torch.zeros_like(location), torch.zeros_like(raw)
     if of_weight is not None:
-        eps = (slope / sigmoid).detach()
-        of_location, of_raw = of_location + of_weight, of_raw + of_weight * eps * sigmoid
+        # ε sigmoid(r) as a function of r, from its value alone: a quotient would be 0 / 0 somewhere
+        log_slope = F.logsigmoid(raw)
+        own = slope * torch.exp(log_slope - log_slope.detach())
+        of_location, of_raw = of_location + of_weight, of_raw + of_weight * own
     if of_kl is not None and ctx.prior is not None:
         scale, variance = F.softplus(raw) + ctx.min_scale, ctx.prior.scale**2
         of_location = of_location + of_kl * (location - ctx.prior.mean) / variance

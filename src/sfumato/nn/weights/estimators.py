@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sfumato.errors import SettingError
 from sfumato.nn.operator import Operator
-from sfumato.noise import Gaussian, LocationScale, NoiseLaw, Source
+from sfumato.noise import Gaussian, LocationScale, NoiseLaw, Source, at_least_float32
 
 Estimator = Literal["auto", "reparameterization", "local", "flipout"]
 Moments = tuple[Tensor, Tensor]
@@ -50,8 +50,11 @@ def quickest(operator: Operator, noise: NoiseLaw, x: Tensor) -> Estimator:
 
     Few rows through a fully connected layer with Gaussian weights: `"local"`, because the draw of
     the weights would outweigh the product; everything else: `"reparameterization"`. Flipout was
-    never the quickest (docs/choosing-a-layer.md has the figures).
+    never the quickest (docs/choosing-a-layer.md has the figures). An exported program, whose batch
+    may be of any size, is always reparameterized.
     """
+    if torch.compiler.is_exporting():
+        return "reparameterization"
     rows = x.shape[:-1].numel()
     few_rows = FEW_ROWS if torch.is_grad_enabled() else FEW_ROWS_WITHOUT_GRADIENTS
     few = operator.spatial == 0 and rows <= few_rows
@@ -62,14 +65,23 @@ def local(
     operator: Operator, x: Tensor, weight: Moments, bias: Moments | None, source: Source
 ) -> Tensor:
     """Draw the pre-activations, `[B, out, ...]`, from N(x μᵀ, x² (σ²)ᵀ), given (μ, σ²)."""
-    mean, spread = (None, None) if bias is None else (part.to(x.dtype) for part in bias)
-    mean = operator.apply(x, weight[0].to(x.dtype), mean)
-    variance = operator.apply(x.square(), weight[1].to(x.dtype), spread)
+    mean = operator.apply(x, weight[0], None if bias is None else bias[0])
+    variance = _in_full_precision(operator, x, weight[1], None if bias is None else bias[1])
     # A record of zeros has no variance, and the slope of a square root at 0 is infinite.
     deviation = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
-    wide = torch.float64 if mean.dtype == torch.float64 else torch.float32
-    eps = source.normal(mean.shape, wide, mean.device)
-    return torch.addcmul(mean, deviation, eps.to(mean.dtype))
+    eps = source.normal(mean.shape, deviation.dtype, mean.device)
+    return torch.addcmul(mean.to(eps.dtype), deviation, eps).to(mean.dtype)
+
+
+def _in_full_precision(
+    operator: Operator, x: Tensor, variance: Tensor, bias: Tensor | None
+) -> Tensor:
+    """x² (σ²)ᵀ in float32 at least: in half precision a square overflows, or vanishes."""
+    squares = at_least_float32(x).square()
+    if not torch.is_autocast_enabled(x.device.type):
+        return operator.apply(squares, variance, bias)
+    with torch.autocast(x.device.type, enabled=False):
+        return operator.apply(squares, variance, bias)
 
 
 def flipout(
@@ -78,6 +90,7 @@ def flipout(
     weight: Tensor,
     away: Tensor,
     bias: Tensor | None,
+    source: Source,
 ) -> Tensor:
     """The mean path plus the shared draw `away` with signs of each record's own.
 
@@ -87,14 +100,17 @@ def flipout(
         weight: the location.
         away: the draw less its location.
         bias: the location of the bias, or None.
+        source: where the signs come from.
     """
-    inward, outward = _signs(operator, x, operator.inputs), _signs(operator, x, operator.outputs)
+    inward = _signs(operator, x, operator.inputs, source)
+    outward = _signs(operator, x, operator.outputs, source)
     turned = operator.apply(x * inward, away, None)
     return operator.apply(x, weight, bias) + turned * outward
 
 
-def _signs(operator: Operator, x: Tensor, channels: int) -> Tensor:
+def _signs(operator: Operator, x: Tensor, channels: int, source: Source) -> Tensor:
     """-1 or 1 for each record (each row of a fully connected layer) and channel."""
     lead = x.shape[: operator.channel_axis]
     shape = (*lead, channels, *(1,) * operator.spatial)
-    return torch.randint(0, 2, shape, device=x.device).to(x.dtype) * 2 - 1
+    uniform = source.symmetric(shape, torch.float32, x.device)
+    return (uniform > 0).to(x.dtype) * 2 - 1

@@ -46,27 +46,29 @@ class BayesianKernel(BayesianModule, ABC):
         self.estimator: Estimator = estimator
         self.scale = scale
         shape = operator.kernel_shape(1)
-        start = start_scale(noise, 0.1 / math.sqrt(max(math.prod(shape[1:]), 1)), scale)
         self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        self.register_parameter("weight_raw", raw_blocks(self.weight, noise, start))
+        self.register_parameter("weight_raw", raw_blocks(self.weight, noise, 0.0))
         own = torch.empty(operator.outputs, device=device, dtype=dtype) if bias else None
         self.register_parameter("bias", None if own is None else nn.Parameter(own))
-        raw = None if self.bias is None else raw_blocks(self.bias, noise, start)
+        raw = None if self.bias is None else raw_blocks(self.bias, noise, 0.0)
         self.register_parameter("bias_raw", raw)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the means as `torch.nn.Linear` and `torch.nn.Conv2d` draw their weights."""
-        fan_in = math.prod(self.operator.kernel_shape(1)[1:])
-        limit = 1 / math.sqrt(fan_in) if fan_in else 0.0
+        """Draw the means as torch draws a plain layer's weights; put the scales to their start."""
+        limit = 1 / math.sqrt(max(math.prod(self.operator.kernel_shape(1)[1:]), 1))
+        start = start_scale(self.noise, 0.1 * limit, self.scale)
         for parameter in (self.weight, self.bias):
             if parameter is not None:
                 nn.init.uniform_(parameter, -limit, limit)
+        for parameter in (self.weight_raw, self.bias_raw):
+            if parameter is not None:
+                nn.init.constant_(parameter, start)
 
     def posterior(self) -> dict[str, tuple[Tensor, ...]]:
-        found = {"weight": blocks_of(self.weight, self.weight_raw)}
+        found = {"weight": blocks_of(self.noise, self.weight, self.weight_raw)}
         if self.bias is not None:
-            found["bias"] = blocks_of(self.bias, self.bias_raw)
+            found["bias"] = blocks_of(self.noise, self.bias, self.bias_raw)
         return found
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,8 +87,7 @@ class BayesianKernel(BayesianModule, ABC):
         if self.mode == "mean" or chosen == "reparameterization":
             weights = self._weights(self.posterior())
             return self.operator.apply(x, weights["weight"], weights.get("bias"))
-        for observe in self._kl_observers:
-            observe(self, self.kl())
+        self._tell(None)
         return self._local(x) if chosen == "local" else self._flipout(x)
 
     def config(self) -> dict[str, Any]:
@@ -112,15 +113,14 @@ class BayesianKernel(BayesianModule, ABC):
 
     def _moments(self, location: Tensor, raw: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and variance of a Gaussian weight."""
-        blocks = blocks_of(location, raw)
+        blocks = blocks_of(self.noise, location, raw)
         if self._quick(blocks):
             return location, squared_scale(blocks[1], self._min_scale)
-        mean, scale = self.noise.constrain(blocks)
-        return mean, scale.square()
+        return location, self.noise.constrain(blocks)[1].square()
 
     def _flipout(self, x: Tensor) -> Tensor:
         away = self._drawn((torch.zeros_like(self.weight), *self.posterior()["weight"][1:]))
-        h = flipout(self.operator, x, self.weight, away, self.bias)
+        h = flipout(self.operator, x, self.weight, away, self.bias, self.source)
         return h if self.bias is None else h + self._bias_noise(h)
 
     def _bias_noise(self, h: Tensor) -> Tensor:

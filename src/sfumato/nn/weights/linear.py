@@ -22,7 +22,7 @@ class BayesianLinear(BayesianKernel):
     """A fully connected layer whose weights are drawn (spec 1, eq. 11 and 12).
 
     W ~ law(μ, softplus(r) + min_scale), h = W x + b. `weight` and `bias` hold μ and are named as in
-    `torch.nn.Linear`; `weight_raw` and `bias_raw` hold r, `[P - 1, *shape]`.
+    `torch.nn.Linear`; `weight_raw` and `bias_raw` hold r.
 
     Args:
         in_features: size of the last axis of the input.
@@ -34,7 +34,8 @@ class BayesianLinear(BayesianKernel):
         estimator: `"reparameterization"`, `"local"`, `"flipout"`, or `"auto"` for the quickest: few
             rows (at most 32, without gradients 127) of Gaussian weights go local, everything else
             is reparameterized.
-        scale: the scale at which all weights start; a tenth of 1 / sqrt(in_features) when None.
+        scale: the scale at which all weights start; when None a tenth of 1 / sqrt(in_features), and
+            twice the law's `min_scale` at least.
         device: where the parameters live.
         dtype: of the parameters.
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal, kl_divergence
 
 from sfumato.errors import SettingError
-from sfumato.noise import NoiseLaw, Params
+from sfumato.noise import NoiseLaw, Params, Source
+from sfumato.noise.source import TORCH
 
 
 class Prior(ABC):
@@ -27,7 +28,7 @@ class Prior(ABC):
         """The prior as a torch distribution, where it is one: then KL may have a closed form."""
         return None
 
-    def kl(self, law: NoiseLaw, params: Params) -> Tensor:
+    def kl(self, law: NoiseLaw, params: Params, source: Source = TORCH) -> Tensor:
         """KL(q || p) = E_q[log q(w) - log p(w)], summed over the weights, in nats.
 
         In closed form where torch knows one for the two families; otherwise one draw estimates it.
@@ -35,15 +36,21 @@ class Prior(ABC):
         Args:
             law: the family of the weights' distribution q.
             params: its parameters, each of the weights' shape.
+            source: where the draw comes from.
+
+        Raises:
+            SettingError: one of the two is a density, the other gives probabilities of numbers; or
+                the law ties weights together, and the prior does not.
         """
         learned, prior = law.distribution(params), self.distribution()
+        _check_kind(learned, prior)
         if prior is not None:
             try:
                 return kl_divergence(learned, prior).sum()
             except NotImplementedError:
                 pass  # no closed form for these two families
         first = params[0]
-        eps = law.draw(first.shape, dtype=first.dtype, device=first.device)
+        eps = law.draw(first.shape, dtype=first.dtype, device=first.device, source=source)
         weight = law.transform(params, eps)
         return learned.log_prob(weight).sum() - self.log_prob(weight).sum()
 
@@ -124,6 +131,13 @@ class DistributionPrior(Prior):
 
     law: Distribution
 
+    def __post_init__(self) -> None:
+        if self.law.batch_shape or self.law.event_shape:
+            raise SettingError(
+                f"a prior is one distribution for every weight, but {self.law} has the shape "
+                f"{list(self.law.batch_shape + self.law.event_shape)}: give scalar parameters"
+            )
+
     def log_prob(self, weight: Tensor) -> Tensor:
         return self.law.log_prob(weight)
 
@@ -150,6 +164,24 @@ def read_prior(prior: PriorLike) -> Prior:
         "a prior is a sfumato.nn.GaussianPrior, a ScaleMixture, a torch distribution or a function "
         f"that gives the log density of a weight, not {type(prior).__name__}"
     )
+
+
+def _check_kind(learned: Distribution, prior: Distribution | None) -> None:
+    if learned.event_shape:
+        raise SettingError(
+            f"no divergence is known for weights that {type(learned).__name__} ties together"
+        )
+    if prior is not None and _discrete(prior) != _discrete(learned):
+        kinds = ("a density", "a law of whole numbers")
+        raise SettingError(
+            f"the weights follow {kinds[_discrete(learned)]} and the prior is "
+            f"{kinds[_discrete(prior)]}, between which there is no divergence: give a prior of the "
+            "other kind, such as torch.distributions.Binomial(trials, logits=torch.zeros(()))"
+        )
+
+
+def _discrete(distribution: Distribution) -> bool:
+    return bool(getattr(distribution.support, "is_discrete", False))
 
 
 def _check_scale(**scales: float) -> None:
