@@ -1,4 +1,5 @@
 # make demo   a small run from end to end; prints where its report lies
+# make bench  the layers beside plain torch and the peers, which it installs; takes minutes
 # make test   lint, format, types, tests, doctests and the snippets of README and docs
 #
 # Every target first makes .venv where it is missing, broken off half-way, or older than
@@ -21,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 # pyright would ask a registry for a newer version of itself at every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help venv demo test lint format types clean
+.PHONY: help venv demo bench test lint format types clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +32,11 @@ venv: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/sfumato demo $(ARGS)
+
+# Without their dependencies: the layers need torch alone, the packages around them torchvision.
+bench: $(STAMP)
+	$(BIN)/python -m pip install --no-deps --requirement benchmarks/peers.txt
+	$(BIN)/sfumato bench layers $(ARGS)
 
 test: lint types
 	$(BIN)/python -m pytest $(ARGS)

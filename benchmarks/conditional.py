@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import sfumato as sf
-from benchmarks.timing import Work, machine, take_turns
+from sfumato.bench.timing import Work, machine, take_turns
 
 TARGET = 1.5
 AsWritten = argparse.RawDescriptionHelpFormatter

@@ -12,7 +12,7 @@ import sfumato
 from sfumato.cli import main
 from sfumato.errors import DataError
 
-COMMANDS = ["demo", "fit", "release", "train", "report"]
+COMMANDS = ["demo", "fit", "release", "train", "report", "bench"]
 
 
 def test_help_lists_the_commands_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +31,7 @@ def test_every_command_explains_its_options(
     out = capsys.readouterr().out
     assert f"  sfumato {command}" in out[out.index("\nexample") :]
     assert "--config FILE.yaml" in out
-    if command != "report":
+    if command not in ("report", "bench"):
         assert "--out OUT" in out
         assert "A built-in name (digits), a folder in hub layout, or a hub id." in " ".join(
             out.split()

@@ -25,6 +25,7 @@ LAYERS = (
     ("privacy",),
     ("obfuscation",),
     ("report",),
+    ("bench",),
     ("sfumato",),  # the public list itself
     ("cli",),
     ("__main__",),

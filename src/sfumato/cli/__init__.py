@@ -1,4 +1,4 @@
-"""The command line: `sfumato demo | fit | release | train | report`."""
+"""The command line: `sfumato demo | fit | release | train | bench | report`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from sfumato.cli import demo, fit, release, report, train
+from sfumato.cli import bench, demo, fit, release, report, train
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
 from sfumato.cli.parser import build, complaint, merged, nested, spelled_out
@@ -25,6 +25,7 @@ COMMANDS: tuple[Command, ...] = (
     train.COMMAND,
     fit.COMMAND,
     release.COMMAND,
+    bench.COMMAND,
     report.COMMAND,
 )
 

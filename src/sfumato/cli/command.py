@@ -21,6 +21,7 @@ class Command:
         run: Does the work, and returns the lines to print at the end. It is given an instance of
             `options` and, for options with a field `out`, the folder of the run.
         examples: Lines to copy, for the end of its help.
+        positional: The one required field of `options`, if it is given without its name.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Command:
     options: type[Any]
     run: Callable[[Any, RunFolder | None], list[str]]
     examples: tuple[str, ...]
+    positional: str = ""

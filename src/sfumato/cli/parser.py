@@ -50,7 +50,8 @@ def _of(command: Command) -> ArgumentParser:
         exit_on_error=False,
     )  # fmt: skip
     parser.add_argument("--config", action="config", metavar="FILE.yaml", help=_HELP)
-    parser.add_class_arguments(command.options, as_group=False)
+    alone = bool(command.positional)
+    parser.add_class_arguments(command.options, as_group=False, as_positional=alone)
     return parser
 
 
@@ -149,6 +150,8 @@ def complaint(error: ArgumentError, command: Command | None) -> str:
     if command is not None:
         name = f" {command.name}"
         message = message.replace(f"required: {command.name}.", "required: --")
+        if command.positional:
+            message = message.replace(f"--{command.positional}", command.positional)
     return f"{message.rstrip('. ')}; see  sfumato{name} --help"
 
 

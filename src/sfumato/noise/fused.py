@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import SettingError
-from sfumato.noise.softplus import softplus_and_slope
+from sfumato.noise.softplus import scale_and_slope
 
 Fill = Callable[[Tensor], Tensor]
 BLOCK = 1 << 17  # numbers per step: draw, softplus and product then stay in the cache
@@ -70,8 +70,8 @@ def _draw(raw: Tensor, axis: int, min_scale: float, fill: Fill, slope: Tensor | 
     for step in _steps(sample):
         part = sample[step]
         eps = fill(part.new_empty(part.shape) if slope is None else slope[step])
-        scale, own_slope = softplus_and_slope(raw_scale[step])
-        torch.addcmul(location[step], scale.add_(min_scale), eps, out=sample[step])
+        scale, own_slope = scale_and_slope(raw_scale[step], min_scale)
+        torch.addcmul(location[step], scale, eps, out=sample[step])
         if slope is not None:
             eps.mul_(own_slope)
     return sample

@@ -14,15 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato.nn.weights.prior import GaussianPrior
-from sfumato.noise.softplus import softplus_and_slope
+from sfumato.noise.softplus import scale_and_slope
 
 BLOCK = 1 << 17  # numbers per step
 
 
 def draw_weight(location: Tensor, raw: Tensor, min_scale: float) -> Tensor:
     """W = μ + (softplus(r) + min_scale) ε, ε ~ N(0, 1) (spec 1, eq. 6 and 12)."""
-    weight, _ = _GaussianWeight.apply(location, raw, min_scale, None, True)
-    return weight
+    if torch.is_grad_enabled() and (location.requires_grad or raw.requires_grad):
+        return _GaussianWeight.apply(location, raw, min_scale, None, True)[0]
+    return _drawn(location, raw, min_scale)
 
 
 def draw_weight_and_kl(
@@ -43,6 +44,17 @@ def squared_scale(raw: Tensor, min_scale: float) -> Tensor:
     return _SquaredScale.apply(raw, min_scale)
 
 
+def _drawn(location: Tensor, raw: Tensor, min_scale: float) -> Tensor:
+    """The draw alone, for no one to differentiate."""
+    weight = location.new_empty(location.shape)
+    flat = location.reshape(-1), raw.reshape(-1), weight.view(-1)
+    for step in _steps(location):
+        mean, own_raw, out = (values[step] for values in flat)
+        scale, _ = scale_and_slope(own_raw, min_scale)
+        torch.addcmul(mean, scale, out.normal_(), out=out)
+    return weight
+
+
 @final
 class _SquaredScale(torch.autograd.Function):
     """∂σ²/∂r = 2 σ sigmoid(r); nothing is kept beside r."""
@@ -54,7 +66,7 @@ class _SquaredScale(torch.autograd.Function):
         out = raw.new_empty(raw.shape)
         flat, squares = raw.reshape(-1), out.view(-1)
         for step in _steps(raw):
-            scale = softplus_and_slope(flat[step])[0].add_(min_scale)
+            scale, _ = scale_and_slope(flat[step], min_scale)
             torch.mul(scale, scale, out=squares[step])
         return out
 
@@ -66,8 +78,8 @@ class _SquaredScale(torch.autograd.Function):
         out = grad.new_empty(grad.shape)
         flat, given, slopes = raw.reshape(-1), grad.reshape(-1), out.view(-1)
         for step in _steps(raw):
-            scale, slope = softplus_and_slope(flat[step])
-            scale.add_(ctx.min_scale).mul_(slope).mul_(2)
+            scale, slope = scale_and_slope(flat[step], ctx.min_scale)
+            scale.mul_(slope).mul_(2)
             torch.mul(scale, given[step], out=slopes[step])
         return out, None
 
@@ -95,8 +107,7 @@ class _GaussianWeight(torch.autograd.Function):
         flat = (location.reshape(-1), raw.reshape(-1), weight.view(-1), slope.view(-1))
         for step in _steps(location):
             mean, own_raw, out, kept = (values[step] for values in flat)
-            scale, own_slope = softplus_and_slope(own_raw)
-            scale.add_(min_scale)
+            scale, own_slope = scale_and_slope(own_raw, min_scale)
             if draw:
                 kept.normal_()
                 torch.addcmul(mean, scale, kept, out=out)
@@ -142,8 +153,7 @@ def _slopes_of_kl(
     """Write the divergence's gradients of one step; `weighted` is `of_kl` / s²."""
     location, raw, _, of_location, of_raw = flat
     torch.sub(location[step], ctx.prior.mean, out=of_location[step]).mul_(weighted)
-    scale, slope = softplus_and_slope(raw[step])
-    scale.add_(ctx.min_scale)
+    scale, slope = scale_and_slope(raw[step], ctx.min_scale)
     own = torch.reciprocal(scale, out=of_raw[step]).mul_(-of_kl)
     own.addcmul_(scale, weighted).mul_(slope)
 

@@ -22,7 +22,7 @@ from sfumato.noise import Gaussian, LocationScale, NoiseLaw, Source, at_least_fl
 
 Estimator = Literal["auto", "reparameterization", "local", "flipout"]
 Moments = tuple[Tensor, Tensor]
-FEW_ROWS = 32  # while gradients are recorded
+FEW_ROWS = 4  # while gradients are recorded
 FEW_ROWS_WITHOUT_GRADIENTS = 127
 
 

@@ -32,7 +32,7 @@ class BayesianLinear(BayesianKernel):
         prior: a `GaussianPrior`, a `ScaleMixture`, a torch distribution, or a function that gives
             the log density of a weight.
         estimator: `"reparameterization"`, `"local"`, `"flipout"`, or `"auto"` for the quickest: few
-            rows (at most 32, without gradients 127) of Gaussian weights go local, everything else
+            rows (at most 4, without gradients 127) of Gaussian weights go local, everything else
             is reparameterized.
         scale: the scale at which all weights start; when None a tenth of 1 / sqrt(in_features), and
             twice the law's `min_scale` at least.
