@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import sfumato as sf
-from sfumato.errors import DataError, SettingError
+from sfumato.errors import DataError, SettingError, StoreError
 from sfumato.noise import Binomial, Gaussian, Laplace, Multinomial
 
 Layer = sf.nn.StochasticTransformerEncoderLayer
@@ -77,8 +79,8 @@ def test_the_config_is_json_and_makes_the_layer_again(options: dict[str, Any]) -
     assert config.pop("noise") == {"law": "Laplace", "min_scale": 0.1}
     assert "d_model=4, nhead=2, dim_feedforward=8" in repr(layer) and "noise=Laplace" in repr(layer)
     if "activation" in options:
-        assert config["activation"] in ("gelu", "silu")
-    if config["activation"] != "silu":  # torch takes the names of relu and gelu only
+        assert config["activation"] in ("gelu", "torch.nn.functional.silu")
+    if config["activation"] in ("relu", "gelu"):
         again = Layer(**{**config, "bound": (-1, 1)}, noise=Laplace(0.1))
         assert again.config() == layer.config()
 
@@ -278,7 +280,7 @@ def test_eps_has_the_shape_of_the_sample(change: Any) -> None:
         ({"nhead": 0}, "nhead must be at least 1"),
         ({"dim_feedforward": 0}, "dim_feedforward must be at least 1"),
         ({"nhead": 3}, "torch refuses these settings: embed_dim must be divisible by num_heads"),
-        ({"activation": "tanh"}, "activation should be relu/gelu, not tanh"),
+        ({"activation": "tanh"}, "is 'relu' or 'gelu', not 'tanh': give the function itself"),
         ({"scale": 0.0}, "not above min_scale"),
         ({"scale": 1.0, "noise": Binomial(2)}, "Binomial has no scale to start at"),
     ],
@@ -286,3 +288,56 @@ def test_eps_has_the_shape_of_the_sample(change: Any) -> None:
 def test_settings(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         Layer(**{"d_model": 4, "nhead": 2, "dim_feedforward": 8, **options})
+
+
+NAMED: list[tuple[Any, str]] = [
+    ("relu", "relu"),
+    (F.relu, "relu"),
+    (nn.ReLU(), "relu"),
+    ("gelu", "gelu"),
+    (F.gelu, "gelu"),
+    (nn.GELU(), "gelu"),
+]
+
+
+def relu(x: Tensor) -> Tensor:
+    """Not torch's."""
+    return x.sin()
+
+
+OTHERS: list[Any] = [
+    nn.GELU(approximate="tanh"),
+    partial(F.gelu, approximate="tanh"),
+    partial(F.gelu, approximate="none"),
+    F.silu,
+    nn.SiLU(),
+    nn.LeakyReLU(0.1),
+    nn.LeakyReLU(0.2),
+    torch.tanh,
+    relu,
+]
+
+
+@pytest.mark.parametrize(("activation", "name"), NAMED, ids=str)
+def test_an_activation_that_has_a_name(activation: Any, name: str) -> None:
+    assert Layer(4, 2, 8, activation=activation).config()["activation"] == name
+
+
+def test_other_activations_have_texts_that_are_no_names(tmp_path: Path) -> None:
+    """Nothing tells the function to whoever loads it: the layer must be given, and it is said."""
+    torch.manual_seed(0)
+    given = sf.Obfuscator(Layer(4, 2, 8, batch_first=True))
+    digests, texts = {given.digest()}, set()
+    for activation in OTHERS:
+        layer = Layer(4, 2, 8, activation=activation, batch_first=True)
+        layer.load_state_dict(given.layer.state_dict())
+        texts.add(json.dumps(layer.config()["activation"]))
+        obfuscator = sf.Obfuscator(layer)
+        digests.add(obfuscator.digest())
+        obfuscator.save(tmp_path)
+        with pytest.raises(StoreError, match=r"activation by name .* pass it as layer=\.\.\."):
+            sf.Obfuscator.load(tmp_path)
+        fresh = Layer(4, 2, 8, activation=activation, batch_first=True)
+        again = sf.Obfuscator.load(tmp_path, layer=fresh)
+        assert again.digest() == obfuscator.digest()
+    assert len(digests) == 1 + len(OTHERS) and len(texts) == len(OTHERS)

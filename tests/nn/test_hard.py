@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import sfumato as sf
-from sfumato.nn import hard
+from sfumato.nn import hard, segments
+from sfumato.nn.product import product
+from sfumato.nn.stacked import fresh
 from sfumato.noise import NoiseLaw
 from tests.nn import reference
 from tests.nn.cases import CLASSES, LAWS, Conv, convs, labels
@@ -59,15 +62,64 @@ def test_additive_noise(law: NoiseLaw, chosen: list[int]) -> None:
         torch.testing.assert_close(h[b], x[b] + layer.weight[c, 0] + scale * eps[b])
 
 
+def ways(layer: Any, x: Tensor, c: Tensor) -> dict[str, list[Tensor]]:
+    """The raw values and all gradients, by each way there is of computing them."""
+    op, weight, bias = layer.operator, layer.weight, layer.bias
+    parts, leaf = segments.segments(c, len(weight)), x.clone().requires_grad_()
+    raw = {
+        "a kernel per record": hard._gathered(op, leaf, weight, bias, c),
+        "plain operations": segments.raw_by_segment(op, leaf, weight, bias, parts),
+        "one node": segments.fused_by_segment(op, leaf, weight, bias, parts),
+    }
+    wanted, upstream = [leaf, *layer.parameters()], torch.randn_like(raw["one node"])
+    return {n: [h, *torch.autograd.grad(h, wanted, upstream)] for n, h in raw.items()}
+
+
 @every_conv
 @pytest.mark.parametrize("chosen", LABELS)
-def test_both_ways_of_computing_agree(conv: Conv, chosen: list[int]) -> None:
-    layer, x = conv.conditional(4), conv.records(len(chosen))
-    op, c = layer.operator, torch.tensor(chosen)
-    own = None if layer.bias is None else layer.bias[c]
-    together = op.apply_each(x, layer.weight[c], own)
-    sorted_ = hard._by_segment(op, x, layer.weight, layer.bias, c)
-    torch.testing.assert_close(together, sorted_)
+def test_all_ways_of_computing_agree(conv: Conv, chosen: list[int]) -> None:
+    found = ways(conv.conditional(4), conv.records(len(chosen)), torch.tensor(chosen))
+    for way in found.values():
+        torch.testing.assert_close(way, found["plain operations"])
+
+
+@pytest.mark.parametrize("shape", [(70,), (2, 3, 70)])
+@pytest.mark.parametrize("chosen", LABELS)
+def test_all_ways_of_computing_agree_on_vectors(shape: tuple[int, ...], chosen: list[int]) -> None:
+    layer = sf.nn.ConditionalLinear(4, 70, 60, dtype=torch.float64)
+    x = torch.randn(len(chosen), *shape, dtype=torch.float64)
+    found = ways(layer, x, torch.tensor(chosen))
+    for way in found.values():
+        torch.testing.assert_close(way, found["plain operations"])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_large_kernels_on_small_pictures(stride: int, dilation: int) -> None:
+    """In float32, where a matrix product of windows takes the place of a convolution."""
+    layer = sf.nn.ConditionalConv2d(4, 128, 128, 3, stride, 2, dilation)
+    found = ways(layer, torch.randn(5, 128, 4, 3), torch.tensor([3, 1, 3, 0, 3]))
+    for way in found.values():
+        torch.testing.assert_close(way, found["plain operations"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(512, 640, 3), (511, 640, 3), (640, 512, 700)])
+def test_product(size: tuple[int, int, int]) -> None:
+    m, n, k = size
+    a, b = torch.randn(m, k), torch.randn(n, k)
+    torch.testing.assert_close(product(a, b), a @ b.t(), rtol=1e-4, atol=1e-4)
+    assert product(a, b).is_contiguous()
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(3, 5), (40, 300, 300)])
+def test_fresh_memory(shape: tuple[int, ...], dtype: torch.dtype, zeros: bool) -> None:
+    found = fresh(torch.ones(shape, dtype=dtype), zeros=zeros)
+    assert (found.shape, found.dtype, found.is_contiguous()) == (shape, dtype, True)
+    assert not zeros or not found.any()
+    found.fill_(1.0)
+    assert bool((found == 1).all())
 
 
 @pytest.mark.parametrize("width", [2, 70])  # 70: too wide for a kernel per record
@@ -94,3 +146,26 @@ def test_one_class_is_the_plain_layer() -> None:
     alone.load_state_dict({"weight": layer.weight[0], "bias": layer.bias[0]})
     zeros = torch.zeros(4, dtype=torch.long)
     torch.testing.assert_close(layer.params(x, zeros), alone.params(x))
+
+
+@pytest.mark.parametrize("steps", [(), (3,)])
+@pytest.mark.parametrize("width", [4, 100])
+def test_labels_that_cannot_be_read(width: int, steps: tuple[int, ...]) -> None:
+    """While a graph is traced: small matrices are copied to each record, large ones act on all."""
+    torch.compiler.reset()
+    layer = sf.nn.ConditionalLinear(3, width, width)
+    x, eps = torch.randn(4, *steps, width), torch.randn(4, *steps, width)
+    assert hard._large_matrices(layer.operator, layer.weight) == (width == 100)
+    graph = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    found, wanted = graph(x, labels(), eps), layer(x, labels(), eps)
+    torch.testing.assert_close(found, wanted)
+    upstream = torch.randn_like(wanted)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, layer.weight, upstream),
+        torch.autograd.grad(wanted, layer.weight, upstream),
+    )
+
+    def one(*arguments: Tensor) -> Tensor:
+        return layer(*(value.unsqueeze(0) for value in arguments)).squeeze(0)
+
+    torch.testing.assert_close(torch.vmap(one)(x, labels(), eps), wanted)

@@ -364,3 +364,26 @@ def test_a_whole_graph_where_torch_is_told_to(kind: str, learning: bool, compile
         if learning:
             graph(x).sum().backward()
             assert all(p.grad is not None for p in layer.parameters())
+
+
+@kinds
+@pytest.mark.parametrize("assign", [True, False])
+def test_a_plain_state_dict_beside_a_head_without_values(kind: str, assign: bool) -> None:
+    layer, state = made(kind, device="meta", scale=0.5), plain(kind).double().state_dict()
+    with pytest.raises(RuntimeError, match=r"on the meta device.*materialise it first"):
+        layer.load_state_dict(state, assign=assign)
+    layer.to_empty(device="cpu").reset_parameters()
+    layer.load_state_dict(state, assign=assign)
+    wide = torch.float64 if assign else torch.float32
+    assert {p.dtype for p in layer.parameters()} == {wide}
+    location, scale = layer.params(records(wide))
+    torch.testing.assert_close(scale, torch.full_like(location, 0.5))
+
+
+@kinds
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_scales_and_laws_that_are_refused(kind: str, bad: float) -> None:
+    with pytest.raises(SettingError, match=r"must be finite|is not above"):
+        made(kind, scale=bad)
+    with pytest.raises(SettingError, match=r"must be a law such as .*, not Normal"):
+        made(kind, noise=torch.distributions.Normal(0.0, 1.0))

@@ -17,7 +17,7 @@ names = pytest.mark.parametrize("name", CONDITIONAL_NAMES)
 WIDE = {
     # Wide enough that records are sorted by class instead of carrying a kernel each.
     "linear, sorted": lambda: (sf.nn.ConditionalLinear(3, 80, 80), torch.randn(4, 80)),
-    "conv, sorted": lambda: (sf.nn.ConditionalConv2d(3, 8, 8, 3), torch.randn(4, 8, 3, 3)),
+    "conv, sorted": lambda: (sf.nn.ConditionalConv2d(3, 128, 99, 3), torch.randn(4, 128, 3, 3)),
 }
 MINE = torch.tensor([1, 1, 1, 1])
 

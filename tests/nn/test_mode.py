@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import threading
 from typing import Any
 
 import pytest
@@ -9,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import sfumato as sf
-from sfumato.errors import SettingError
+from sfumato.errors import DataError, SettingError
+from sfumato.nn.mode import _calls
 from sfumato.noise.source import SYSTEM, TORCH
 from tests.nn.cases import CLASSES, NAMES, a_layer
 
@@ -166,15 +170,19 @@ def test_draws_repeat_keyword_arguments_and_selections() -> None:
         assert layer(x, torch.rand(1, CLASSES)).shape == h.shape
 
 
-def test_draws_need_a_tensor_in_and_out() -> None:
-    class Pair(nn.Module):
-        def forward(self, x: Tensor | None = None) -> tuple[Tensor | None, None]:
-            return x, None
+class Pair(nn.Module):
+    """Gives its input and, once it is called with a tensor, nothing that could be averaged."""
 
-    with sf.sampling(Pair(), 2) as pair, pytest.raises(SettingError, match="has no tensor"):
-        pair()
-    with sf.sampling(Pair(), 2) as pair, pytest.raises(SettingError, match="only a tensor"):
-        pair(torch.zeros(2))
+    def forward(self, x: Tensor | None = None) -> Any:
+        return torch.ones(3) if x is None else (x, None)
+
+
+def test_only_a_tensor_is_averaged() -> None:
+    with sf.sampling(Pair(), 2) as pair:
+        assert torch.equal(pair(), torch.ones(3))
+        with pytest.raises(SettingError, match="only a tensor can be averaged over draws"):
+            pair(torch.zeros(2))
+        assert torch.equal(pair(), torch.ones(3))
 
 
 def test_an_obfuscator_goes_on_sampling() -> None:
@@ -194,18 +202,182 @@ def test_neither_the_mean_nor_an_average_of_an_obfuscator_is_to_be_had(mode: Any
         sf.sampling(guard, mode).__enter__()
 
 
-def test_draws_of_a_network_that_takes_time_first() -> None:
-    """Repeating the first axis would repeat steps of time."""
-    network = torch.nn.Sequential(torch.nn.LSTM(3, 4), First(), sf.nn.AdditiveNoise((2, 4)))
-    x = torch.randn(5, 2, 3)
+def test_no_average_of_a_network_with_an_obfuscator_inside() -> None:
+    """It would be an average over releases of one record."""
+    inner = sf.nn.AdditiveNoise((3,))
+    network = nn.Sequential(nn.Identity(), nn.Sequential(Guard(inner)), nn.Identity())
+    with pytest.raises(SettingError, match=r"nor an average .* average over the model behind it"):
+        sf.sampling(network, 2).__enter__()
+    assert "draws" not in vars(inner)
+    with sf.sampling(network, 1):
+        assert random(network, torch.zeros(2, 3))
+
+
+def test_layers_know_that_they_are_averaged() -> None:
+    layer = sf.nn.StochasticLinear(3, 2)
+    with sf.sampling(nn.Sequential(layer), 4):
+        assert layer.draws == 4
+        with sf.sampling(layer, "mean"):
+            assert layer.draws == 4
+    assert layer.draws == 1 and "draws" not in vars(layer)
+
+
+class First(nn.Module):
+    def forward(self, pair: tuple[Tensor, Any]) -> Tensor:
+        return pair[0]
+
+
+def almost_certain(*shape: int) -> sf.nn.AdditiveNoise:
+    """Noise with a standard deviation of about 0.001."""
+    noise = sf.nn.AdditiveNoise(shape)
+    with torch.no_grad():
+        noise.weight[1] = -10.0
+    return noise
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 3), (5, 3)], ids=["time first", "no batch"])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_draws_do_not_repeat_steps(shape: tuple[int, ...], batch_first: bool) -> None:
+    network = nn.Sequential(nn.LSTM(3, 4, batch_first=batch_first), First())
+    if len(shape) == 3:
+        network.append(almost_certain(*shape[1:-1], 4))
+    x = torch.randn(shape)
     with sf.sampling(network, "mean"):
         mean = network(x)
-    with torch.no_grad():
-        network[2].weight[1] = -10.0  # softplus(-10) + min_scale: hardly any noise
     with sf.sampling(network, 3):
         torch.testing.assert_close(network(x), mean, rtol=0, atol=0.02)
 
 
-class First(torch.nn.Module):
-    def forward(self, pair: tuple[Tensor, Any]) -> Tensor:
-        return pair[0]
+@pytest.mark.parametrize("batch", [3, 4])
+def test_draws_leave_masks_alone(batch: int) -> None:
+    """A causal mask of 4 steps, and as many records."""
+    layer = sf.nn.StochasticTransformerEncoderLayer(
+        8, 2, 16, dropout=0.0, batch_first=True, scale=0.002
+    )
+    mask = nn.Transformer.generate_square_subsequent_mask(4)
+    x = torch.randn(batch, 4, 8)
+    with sf.sampling(layer, "mean"):
+        mean = layer(x, mask)
+    with sf.sampling(layer, 5):
+        torch.testing.assert_close(layer(x, mask), mean, rtol=0, atol=0.02)
+        heads = mask.expand(2 * batch, 4, 4)
+        torch.testing.assert_close(layer(x, heads), mean, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_hooks_act_on_every_pass(weights: bool) -> None:
+    layer = (sf.nn.BayesianLinear if weights else sf.nn.StochasticLinear)(4, 3)
+    network, seen, doubled = nn.Sequential(layer), [], []
+    network.register_forward_pre_hook(lambda _, args: (2 * args[0],))
+    network.register_forward_pre_hook(lambda _, args: doubled.append(args[0]))
+    network.register_forward_hook(lambda _, args, output: seen.append(output))
+    network.register_forward_hook(lambda _, args, output: 0 * output + 100)
+    x = torch.randn(2, 4)
+    with sf.sampling(network, 4):
+        assert torch.equal(network(x), torch.full((2, 3), 100.0))
+    assert len(seen) == len(doubled) == 4
+    assert all(torch.equal(given, 2 * x) for given in doubled)
+    assert not torch.equal(seen[0], seen[1])
+
+
+def sent(module: nn.Module) -> nn.Module:
+    """As a process that is spawned would get it."""
+    stream = io.BytesIO()
+    torch.save(module, stream)
+    stream.seek(0)
+    return torch.load(stream, weights_only=False)
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, sent])
+def test_a_copy_made_inside_averages_itself(way: Any) -> None:
+    network, x = nn.Sequential(sf.nn.BayesianLinear(3, 2)), torch.ones(1, 3)
+    with sf.sampling(network, 4), torch.no_grad():
+        twin = way(network)
+        for parameter in twin.parameters():
+            parameter.zero_()
+        for raw in (twin[0].weight_raw, twin[0].bias_raw):
+            raw.fill_(-50.0)
+        assert twin(x).abs().max() < 0.02  # min_scale is left
+        assert twin(x).ne(twin(x)).all()
+
+
+def test_the_innermost_block_decides() -> None:
+    calls: list[Any] = []
+    layer, x = sf.nn.StochasticLinear(3, 2), torch.ones(1, 3)
+    layer.register_forward_hook(lambda _, args, output: calls.append(output))
+
+    def passes() -> int:
+        calls.clear()
+        layer(x)
+        return len(calls)
+
+    with sf.sampling(layer, 4):
+        assert passes() == 4
+        with sf.sampling(layer, 3):
+            assert passes() == 3
+        with sf.sampling(layer, 1):
+            assert passes() == 1
+        with sf.sampling(nn.Sequential(layer), 2) as around:
+            calls.clear()
+            around(x)
+            assert len(calls) == 8
+        assert passes() == 4
+    assert passes() == 1
+    assert not layer._forward_pre_hooks and len(layer._forward_hooks) == 1
+
+
+def test_a_call_that_failed_leaves_nothing() -> None:
+    layer, x = sf.nn.StochasticLinear(3, 2), torch.ones(1, 3)
+    with sf.sampling(layer, 4):
+        with pytest.raises(DataError):
+            layer(torch.ones(1, 7))
+        assert layer(x).shape == (1, 2)
+        with pytest.raises(DataError):
+            layer(torch.ones(1, 7))
+    assert not _calls.given and not _calls.inner
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    """While one thread makes its passes, another's call is an average all the same."""
+    layer, x, found = sf.nn.StochasticLinear(3, 2), torch.ones(1, 3), []
+    count = threading.local()
+
+    def tell(*_: Any) -> None:
+        count.value = getattr(count, "value", 0) + 1
+
+    def other() -> None:
+        layer(x)
+        found.append(count.value)
+
+    def during(*_: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+
+    layer.register_forward_hook(tell)
+    layer.register_forward_hook(during)
+    with sf.sampling(layer, 3):
+        layer(x)
+    assert found == [3, 3, 3]
+
+
+def test_an_average_in_half_precision_is_summed_in_full() -> None:
+    class One(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ones_like(x)
+
+    with sf.sampling(One(), 1000) as one:
+        found = one(torch.zeros(2, dtype=torch.bfloat16))
+    assert found.dtype == torch.bfloat16 and found.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+def test_averages_inside_a_compiled_network() -> None:
+    inner = nn.Sequential(almost_certain(3))
+    network, x = nn.Sequential(inner, nn.Tanh()), torch.randn(4, 3)
+    with sf.sampling(inner, 3):
+        torch.compiler.reset()
+        graph = torch.compile(network, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(graph(x), x.tanh(), rtol=0, atol=0.02)
+        assert random(graph, x)

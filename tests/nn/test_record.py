@@ -112,5 +112,5 @@ def test_each_draw_is_recorded() -> None:
         h = layer(x, c)
     draws = rec.samples["ConditionalLinear"]
     assert draws.shape == (6 * len(x), 3)
-    torch.testing.assert_close(draws.unflatten(0, (-1, 6)).mean(1), h)
+    torch.testing.assert_close(draws.unflatten(0, (6, -1)).mean(0), h)
     assert CLASSES == 3

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import sfumato as sf
-from sfumato.errors import SettingError
+from sfumato.errors import DataError, SettingError
 from sfumato.nn import SoftSelection, add_background
 from tests.nn.cases import CLASSES, a_layer
 
@@ -73,6 +73,12 @@ def test_pixels_of_no_class_pass_through_the_background() -> None:
     for found, one, other in zip((location, scale), mine, rest, strict=True):
         torch.testing.assert_close(found[0, 0, 0, 0], one[0, 0, 0, 0])
         torch.testing.assert_close(found[0, 0, 1], other[0, 0, 1])
+
+
+def test_masks_with_the_classes_last() -> None:
+    layer, (x, _) = a_layer("ConditionalConv2d")
+    with pytest.raises(DataError, match=r"stand second, \[B, 3, \.\.\.\].*use \.movedim\(-1, 1\)"):
+        layer(x, torch.rand(4, 5, 5, CLASSES))
 
 
 def test_one_selection_serves_all_records() -> None:

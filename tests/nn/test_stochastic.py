@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import sfumato as sf
+from sfumato.errors import DataError
 from sfumato.noise import NoiseLaw
 from tests.nn import reference
 from tests.nn.cases import LAWS, Conv, convs
@@ -88,3 +89,61 @@ def test_without_bias_a_record_of_zeros_gets_softplus_of_zero() -> None:
 def test_unbatched_input(conv: Conv) -> None:
     layer, x = conv.stochastic(), conv.records(1)
     torch.testing.assert_close(layer.params(x[0])[1], layer.params(x)[1][0])
+
+
+@pytest.mark.parametrize("assign", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_plain_state_dict_in_another_dtype(assign: bool, bias: bool, dtype: torch.dtype) -> None:
+    """Assigned, the whole kernel takes its dtype; copied, the layer's own values lose nothing."""
+    layer, plain = sf.nn.StochasticLinear(4, 3), torch.nn.Linear(4, 3, bias, dtype=dtype)
+    own = {name: values.detach().clone() for name, values in layer.named_parameters()}
+    layer.load_state_dict(plain.state_dict(), assign=assign)
+    assert {p.dtype for p in layer.parameters()} == {dtype if assign else torch.float32}
+    assert torch.equal(layer.weight[:3], plain.weight.to(layer.weight.dtype))
+    for name, values in layer.named_parameters():
+        assert torch.equal(values[3:], own[name][3:].to(values.dtype))
+    assert layer(torch.zeros(2, 4, dtype=layer.weight.dtype)).isfinite().all()
+
+
+@pytest.mark.parametrize("assign", [True, False])
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_plain_state_dict_has_no_scale_for_a_layer_without_values(
+    assign: bool, nested: bool
+) -> None:
+    wrap = torch.nn.Sequential if nested else lambda module: module
+    layer, plain = sf.nn.StochasticConv2d(2, 3, 3, device="meta"), torch.nn.Conv2d(2, 3, 3)
+    with pytest.raises(RuntimeError, match=r"on the meta device.*materialise it first"):
+        wrap(layer).load_state_dict(wrap(plain).state_dict(), assign=assign)
+    assert layer.weight.is_meta
+    layer.to_empty(device="cpu").reset_parameters()
+    wrap(layer).load_state_dict(wrap(plain).state_dict(), assign=assign)
+    assert layer(torch.zeros(1, 2, 4, 4)).isfinite().all()
+    own = sf.nn.StochasticConv2d(2, 3, 3).state_dict()
+    sf.nn.StochasticConv2d(2, 3, 3, device="meta").load_state_dict(own, assign=True)
+
+
+INTEGERS: list[tuple[Callable[[], torch.nn.Module], tuple[int, ...]]] = [
+    (lambda: sf.nn.BayesianLinear(3, 2), (4, 3)),
+    (lambda: sf.nn.BayesianLinear(3, 2, estimator="flipout"), (4, 3)),
+    (lambda: sf.nn.BayesianConv2d(3, 2, 1), (4, 3, 2, 2)),
+    (lambda: sf.nn.StochasticSVM(3, 2), (4, 3)),
+    (lambda: sf.nn.BayesianSVM(3, 2, "rbf"), (4, 3)),
+    (lambda: sf.nn.RandomFourierFeatures(3), (4, 3)),
+    (lambda: sf.nn.StochasticLSTM(3, 2), (4, 1, 3)),
+    (lambda: sf.nn.StochasticTransformerEncoderLayer(3, 1), (4, 1, 3)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), INTEGERS)
+def test_layers_read_real_numbers(
+    make: Callable[[], torch.nn.Module], shape: tuple[int, ...]
+) -> None:
+    layer = make()
+    with pytest.raises(DataError, match=r"reads real numbers, not torch\.uint8: .*x / 255"):
+        layer(torch.ones(shape, dtype=torch.uint8))
+    with pytest.raises(DataError, match="reads a tensor, not list"):
+        layer([1.0, 2.0, 3.0])
+    with torch.autocast("cpu", torch.bfloat16):  # where dtypes may be mixed
+        for dtype in (torch.float32, torch.bfloat16):
+            layer(torch.ones(shape, dtype=dtype))

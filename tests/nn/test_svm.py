@@ -278,3 +278,29 @@ def test_bad_input(make: Any, kernel: str) -> None:
             make(5, 3, "rbf", gamma)
     with pytest.raises(SettingError, match="num_features must be at least 1"):
         make(5, 3, "rbf", num_features=0)
+
+
+MAKES: list[Any] = [
+    lambda **to: sf.nn.RandomFourierFeatures(3, 4000, gamma=0.5, **to),
+    lambda **to: sf.nn.StochasticSVM(3, 2, "rbf", 0.5, 4000, **to),
+    lambda **to: sf.nn.BayesianSVM(3, 2, "rbf", 0.5, 4000, **to),
+]
+
+
+@pytest.mark.parametrize("make", MAKES)
+def test_it_is_drawn_anew_where_it_had_no_values(make: Any) -> None:
+    """12,000 frequencies of standard deviation 1, seed 0: 6 standard errors of 0.65 %, 1e-9."""
+    layer = make(device="meta").to_empty(device="cpu")
+    features = layer if isinstance(layer, sf.nn.RandomFourierFeatures) else layer.features
+    with torch.no_grad():
+        for values in (*layer.parameters(), *layer.buffers()):
+            values.fill_(7.0)  # what the memory may have held
+    layer.reset_parameters()
+    assert features.frequencies.std().item() == pytest.approx(1.0, abs=0.04)
+    assert features.phases.min() >= 0 and 6 < features.phases.max() < 2 * torch.pi
+    own = layer.scores.weight if isinstance(layer, sf.nn.BayesianSVM) else None
+    own = layer.weight if isinstance(layer, sf.nn.StochasticSVM) else own
+    assert own is None or own.abs().max() <= 1 / 4000**0.5
+    before = features.frequencies.clone()
+    layer.reset_parameters()
+    assert not torch.equal(features.frequencies, before)

@@ -140,6 +140,29 @@ def test_a_release_samples_even_where_the_layer_was_told_not_to() -> None:
         assert obfuscator.layer.mode == "mean"
 
 
+@pytest.mark.parametrize("outer", [True, False])
+def test_an_average_over_releases_is_refused(outer: bool) -> None:
+    obfuscator, (x, labels) = soft(), same(1)
+    averaged = nn.Sequential(obfuscator.layer) if outer else obfuscator.layer
+    with sf.sampling(averaged, 10_000):
+        for call in (lambda: obfuscator(x), lambda: obfuscator.release(x, labels)):
+            with pytest.raises(SettingError, match="one draw, but its layer is inside"):
+                call()
+    assert distinct(torch.cat([obfuscator(x), obfuscator.release(x, labels)])) == 2
+    with pytest.raises(SettingError, match="nor an average over draws"):
+        sf.sampling(nn.Sequential(obfuscator, nn.Identity()), 10_000).__enter__()
+    with sf.sampling(nn.Sequential(obfuscator, nn.Identity()), 1) as model:
+        assert distinct(torch.cat([model(x), model(x)])) == 2
+
+
+def test_the_model_behind_it_may_be_averaged() -> None:
+    obfuscator, head, (x, labels) = soft(), sf.nn.StochasticLinear(36, 2), same(4)
+    with sf.sampling(head, 3):
+        released = obfuscator.release(x, labels)
+        assert distinct(released) == 4
+        assert head(released.flatten(1)).shape == (4, 2)
+
+
 def test_inside_a_model_in_mean_mode_it_goes_on_sampling() -> None:
     head = sf.nn.StochasticLinear(36, 2)
     model, (x, _) = nn.Sequential(soft(), nn.Flatten(), head), same(4)
@@ -281,3 +304,86 @@ def test_records_come_first() -> None:
         sf.Obfuscator(sf.nn.StochasticLSTM(3, 4))
     with pytest.raises(SettingError, match="GRU takes time first"):
         sf.Obfuscator(sf.nn.AdditiveNoise((5, 4)), pre=torch.nn.GRU(3, 4))
+
+
+def drawing() -> dict[str, tuple[Any, str]]:
+    noise, linear = sf.nn.AdditiveNoise((3,)), sf.nn.StochasticLinear(3, 3)
+    weights = sf.nn.BayesianLinear(3, 3)
+    shared = "whose drawn weights all records of a batch would share"
+    return {
+        "drawn weights before": ((noise, None, weights), "pre draws, in its BayesianLinear:"),
+        "deep before": (
+            (
+                noise,
+                None,
+                nn.Sequential(nn.Identity(), nn.Sequential(sf.nn.bayesian(nn.Linear(3, 3)))),
+            ),
+            "pre draws, in its Bayesian:",
+        ),
+        "noise before": ((noise, None, linear), "pre draws, in its StochasticLinear:"),
+        "an obfuscator before": (
+            (noise, None, sf.Obfuscator(noise)),
+            "pre draws, in its AdditiveNoise:",
+        ),
+        "a random gate": (
+            (sf.nn.ConditionalLinear(3, 3, 3), weights),
+            "selection draws, in its BayesianLinear:",
+        ),
+        "drawn weights inside": (
+            (sf.nn.Stochastic(sf.nn.bayesian(nn.Linear(3, 6))),),
+            shared,
+        ),
+        "noise inside": (
+            (sf.nn.Stochastic(nn.Sequential(linear, nn.Linear(3, 6))),),
+            "the parameter network draws, in its StochasticLinear:",
+        ),
+        "a class of drawn weights": (
+            (sf.nn.Conditional(2, lambda: sf.nn.BayesianLinear(3, 3)),),
+            shared,
+        ),
+        "no noise at all": (
+            (sf.nn.Conditional(2, lambda: nn.Linear(3, 3)),),
+            "made of modules that draw nothing",
+        ),
+    }
+
+
+@pytest.mark.parametrize("case", drawing())
+def test_only_the_layer_draws_and_for_each_record(case: str) -> None:
+    parts, message = drawing()[case]
+    with pytest.raises(SettingError, match=message):
+        sf.Obfuscator(*parts)
+
+
+def test_a_layer_of_stochastic_modules_is_taken() -> None:
+    layer = sf.nn.Conditional(2, lambda: sf.nn.StochasticLinear(3, 2))
+    x, labels = torch.ones(4, 3), torch.tensor([0, 1, 0, 1])
+    assert distinct(sf.Obfuscator(layer).release(x, labels)) == 4
+
+
+def test_a_mean_deep_inside_the_layer_is_refused() -> None:
+    layer = sf.nn.Conditional(2, lambda: sf.nn.StochasticLinear(3, 2))
+    obfuscator = sf.Obfuscator(layer, sf.nn.SoftSelection(2))
+    with (
+        sf.sampling(layer.classes[0], "mean"),
+        pytest.raises(SettingError, match="never passes on the mean"),
+    ):
+        obfuscator(torch.ones(4, 3))
+
+
+def test_of_a_recurrent_network_before_the_sequence_goes_on() -> None:
+    pre, x = nn.LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    obfuscator = sf.Obfuscator(sf.nn.AdditiveNoise((5, 4)), pre=pre)
+    labels = torch.tensor([0, 1])
+    for released in (obfuscator(x), obfuscator.release(x, labels), obfuscator.obfuscate(x, labels)):
+        assert released.shape == (2, 5, 4)
+    assert torch.equal(obfuscator.distribution(x).mean, pre(x)[0])
+
+
+def test_networks_inside_are_part_of_the_digest() -> None:
+    linear = nn.Linear(3, 4)
+    digests = {
+        sf.Obfuscator(sf.nn.Stochastic(nn.Sequential(linear, last))).digest()
+        for last in (nn.Tanh(), nn.ReLU(), nn.LeakyReLU(0.1), nn.LeakyReLU(0.2))
+    }
+    assert len(digests) == 4

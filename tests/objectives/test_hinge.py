@@ -144,3 +144,15 @@ def test_bad_margins(margin: float) -> None:
 def test_unknown_kind() -> None:
     with pytest.raises(SettingError, match="unknown kind='ovr': use 'one-vs-rest' or 'crammer-"):
         multiclass_hinge(S, Y, kind="ovr")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["one-vs-rest", "crammer-singer"])
+def test_scores_are_real_numbers(kind: Any) -> None:
+    labels, bad = torch.tensor([0, 1]), torch.ones(2, 3, dtype=torch.int64)
+    with pytest.raises(DataError, match=r"scores must be real numbers, .*int64: use scores\.float"):
+        multiclass_hinge(bad, labels, kind=kind)
+    for scores, given, name in (([[1.0, 2.0]], labels, "scores"), (bad.float(), [0, 1], "labels")):
+        wrong: Any = (scores, given)
+        with pytest.raises(DataError, match=f"{name} must be a tensor, not list"):
+            multiclass_hinge(*wrong, kind=kind)
+    assert multiclass_hinge(bad.bfloat16(), labels, kind=kind).isfinite()

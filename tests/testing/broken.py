@@ -200,6 +200,11 @@ class AnotherShortCut(Right):
         return 1.01 * super().draw_from(raw, axis)
 
 
+class OnlyTheLastAxis(Right):
+    def draw_from(self, raw: Tensor, axis: int) -> Tensor:
+        return super().draw_from(raw, -1)
+
+
 class InPlace(Right):
     def _standard(self, shape: Any, dtype: Any, device: Any, source: Source) -> Tensor:
         if source is not TORCH:

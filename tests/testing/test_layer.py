@@ -21,6 +21,8 @@ class Good(LayerContract):
 
 
 class TestBayesian(Good):
+    shares_weights = True
+
     def make(self) -> nn.Module:
         return sf.nn.BayesianLinear(3, 2)
 
@@ -101,12 +103,60 @@ class Unstored(_Broken):
         return super().forward(x) + self.shift
 
 
+class SharedByRecords(_Broken):
+    """Draws once for a whole batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        params = self.params(x)
+        eps = torch.normal(0.0, 1.0, (1, 2), dtype=params[0].dtype)
+        return self._emit(params, x, eps.expand(params[0].shape))
+
+
+class SharedByNeighbours(_Broken):
+    """Draws once for every two records."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        params = self.params(x)
+        eps = torch.normal(0.0, 1.0, (len(x) // 2, 2), dtype=params[0].dtype)
+        return self._emit(params, x, eps.repeat_interleave(2, 0))
+
+
+class WrongScale(_Broken):
+    """Draws with twice the scale that it claims."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        location, scale = self.params(x)
+        return self._emit((location, 2 * scale), x)
+
+
+class ShiftedMean(_Broken):
+    """Adds half the scale to what it samples."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        location, scale = self.params(x)
+        moved = location if self.mode == "mean" else location + scale / 2
+        return self._emit((moved, scale), x)
+
+
+class WideInHalfPrecision(_Broken):
+    """Passes float16 on as float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        sample = super().forward(x)
+        return sample.float() if x.dtype == torch.float16 else sample
+
+
 BROKEN = [
     (Frozen, "noise_is_fresh_and_seeded", "two calls give the same sample"),
     (OnlyInTraining, "noise_is_fresh_and_seeded", "two calls give the same sample"),
     (Overwritten, "gradients_reach_every_parameter", "slope of other noise"),
     (Idle, "gradients_reach_every_parameter", "no gradient reaches extra"),
     (Unstored, "half_precision", "bfloat16 went in"),
+    (WideInHalfPrecision, "half_precision", "float16 went in and torch.float32 came out"),
+    (SharedByRecords, "equal_records_have_noise_of_their_own", "share their noise"),
+    (SharedByNeighbours, "equal_records_have_noise_of_their_own", "share their noise"),
+    (WrongScale, "samples_follow_the_distribution", "apart by Kolmogorov-Smirnov"),
+    (ShiftedMean, "samples_follow_the_distribution", "apart by Kolmogorov-Smirnov"),
 ]
 
 
@@ -118,6 +168,39 @@ def test_a_broken_layer_is_caught(layer: type[nn.Module], test: str, message: st
 
     with pytest.raises(AssertionError, match=message):
         getattr(Contract(), f"test_{test}")()
+
+
+def test_a_false_distribution_is_found_under_every_seed() -> None:
+    """The sharpness that the contract states: 20 seeds of 20, at n = 2,000."""
+    for layer in (WrongScale, ShiftedMean):
+
+        class Contract(Good):
+            def make(self, layer: type[_Broken] = layer) -> nn.Module:
+                return layer()
+
+        for seed in range(20):
+            torch.manual_seed(seed)
+            with pytest.raises(AssertionError, match="apart by Kolmogorov-Smirnov"):
+                Contract().test_samples_follow_the_distribution()
+
+
+def test_laws_of_every_kind_pass() -> None:
+    for law in (sf.noise.Laplace(), sf.noise.Binomial(2), sf.noise.Multinomial()):
+
+        class Contract(Good):
+            draws = 1_000
+
+            def make(self, law: Any = law) -> nn.Module:
+                return sf.nn.StochasticConv1d(3, 4, 1, noise=law)
+
+            def arguments(self) -> tuple[Any, ...]:
+                return (torch.randn(4, 3, 2),)
+
+            def arrange(self, sample: Tensor, law: Any = law) -> Tensor:
+                return sample.movedim(1, -1) if isinstance(law, sf.noise.Multinomial) else sample
+
+        Contract().test_samples_follow_the_distribution()
+        Contract().test_equal_records_have_noise_of_their_own()
 
 
 def test_a_right_layer_passes() -> None:

@@ -11,6 +11,7 @@ from sfumato.nn.conditional import ConditionalConv1d as ConditionalConv1d
 from sfumato.nn.conditional import ConditionalConv2d as ConditionalConv2d
 from sfumato.nn.conditional import ConditionalConv3d as ConditionalConv3d
 from sfumato.nn.conditional import ConditionalLinear as ConditionalLinear
+from sfumato.nn.conditional_any import Conditional as Conditional
 from sfumato.nn.fourier import RandomFourierFeatures as RandomFourierFeatures
 from sfumato.nn.record import Recording as Recording
 from sfumato.nn.recurrent import StochasticGRU as StochasticGRU

@@ -159,9 +159,16 @@ class ConditionalAdditiveNoise(_Additive):
             draw=self.mode == "sample",
             source=self.source,
         )
-        if isinstance(reading, Labels):
+        if not isinstance(reading, Labels):
+            return self._merged(reading)
+        if reading.index.dim() == 1:
             return self.weight.index_select(0, reading.index)
-        return self._merged(reading)
+        if reading.index.shape[1:] != self.shape[1:]:
+            raise DataError(
+                f"a class map {list(reading.index.shape)} does not fit records {list(self.shape)}"
+            )
+        index = reading.index.unsqueeze(1).unsqueeze(1)
+        return self.weight.gather(0, index.expand(-1, *self.weight.shape[1:3], *index.shape[3:]))
 
     def _merged(self, shares: Shares) -> Tensor:
         pi = shares.values.to(self.weight.dtype)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sfumato.errors import DataError
+from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import GAUSSIAN, check_positive
 from sfumato.nn.bound import BoundLike
 from sfumato.nn.headed import HeadedLayer, built, of_trunk
+from sfumato.nn.inputs import check_real
 from sfumato.noise import NoiseLaw
 
 Activation = str | Callable[[Tensor], Tensor]
@@ -28,11 +30,13 @@ class StochasticTransformerEncoderLayer(HeadedLayer):
 
     The arguments are those of `torch.nn.TransformerEncoderLayer`, then `noise` (the noise law),
     `bound` (clamp the location to (low, high)) and `scale`: the scale to start from, the same for
-    every input. Without it the head W, b starts as `torch.nn.Linear` does. `config()` tells an
-    `activation` other than relu and gelu by its name only.
+    every input. Without it the head W, b starts as `torch.nn.Linear` does. An `activation` other
+    than relu and gelu is text in `config()`, from which no layer can be made: an obfuscator with
+    such a one is loaded with `layer=...`.
 
     Raises:
-        SettingError: sizes that torch refuses, or a `scale` that does not fit the law.
+        SettingError: sizes that torch refuses, an activation given by another name than "relu" or
+            "gelu", or a `scale` that does not fit the law.
 
     Example:
         >>> import torch
@@ -69,6 +73,11 @@ class StochasticTransformerEncoderLayer(HeadedLayer):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        if isinstance(activation, str) and activation not in ("relu", "gelu"):
+            raise SettingError(
+                f"an activation by name is 'relu' or 'gelu', not {activation!r}: give the function "
+                "itself; for a saved obfuscator, build the layer with it and pass it as layer=..."
+            )
         check_positive(d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
         trunk = built(
             nn.TransformerEncoderLayer,
@@ -134,7 +143,7 @@ class StochasticTransformerEncoderLayer(HeadedLayer):
             "nhead": trunk.self_attn.num_heads,
             "dim_feedforward": trunk.linear1.out_features,
             "dropout": trunk.dropout.p,
-            "activation": _name(trunk.activation),
+            "activation": _described(trunk.activation),
             "layer_norm_eps": trunk.norm1.eps,
             "batch_first": trunk.self_attn.batch_first,
             "norm_first": trunk.norm_first,
@@ -146,6 +155,7 @@ class StochasticTransformerEncoderLayer(HeadedLayer):
         return self.trunk.self_attn.embed_dim
 
     def _run(self, src: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool) -> Any:
+        check_real(type(self).__name__, src)
         if not src.is_nested:
             self._check(src, mask, padding)
         return self.trunk(src, mask, padding, causal)
@@ -161,8 +171,6 @@ class StochasticTransformerEncoderLayer(HeadedLayer):
                 f"{name} was made for {width} input features, "
                 f"but the input {shape} has {src.shape[-1]}"
             )
-        if not src.is_floating_point():
-            raise DataError(f"{name} reads real numbers, not {src.dtype}: convert the input first")
         steps = src.shape[1 if first and src.dim() == 3 else 0]
         batch = [] if src.dim() == 2 else [src.shape[0 if first else 1]]
         heads = [(batch[0] if batch else 1) * self.self_attn.num_heads]
@@ -178,5 +186,16 @@ class StochasticTransformerEncoderLayer(HeadedLayer):
             )
 
 
-def _name(activation: Any) -> str:
-    return getattr(activation, "__name__", type(activation).__name__).lower()
+def _described(activation: Any) -> str:
+    """The name by which torch makes this very function, or else a text that no name equals."""
+    if activation is F.relu or type(activation) is nn.ReLU:
+        return "relu"
+    if activation is F.gelu or (type(activation) is nn.GELU and activation.approximate == "none"):
+        return "gelu"
+    if isinstance(activation, nn.Module):
+        return f"{type(activation).__module__}.{activation}"
+    if isinstance(activation, partial):
+        given = (_described(activation.func), activation.args, activation.keywords)
+        return f"partial{given}"
+    named = activation if hasattr(activation, "__qualname__") else type(activation)
+    return f"{named.__module__}.{named.__qualname__}"

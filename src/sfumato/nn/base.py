@@ -24,12 +24,13 @@ Observer: TypeAlias = "Callable[[StochasticModule, Params, Tensor], None]"
 class SamplingModule(nn.Module, ABC):
     """A module that draws, in an explicit mode.
 
-    `mode` and `source` are set by `sf.sampling`, for a while; `train()` and `eval()` do not touch
-    them.
+    `mode`, `source` and `draws` (above 1 while calls of this module, or of one around it, are
+    averages) are set by `sf.sampling`, for a while; `train()` and `eval()` do not touch them.
     """
 
     mode: Literal["sample", "mean"] = "sample"
     source: Source = TORCH
+    draws: int = 1
 
 
 class StochasticModule(SamplingModule, ABC):
@@ -42,7 +43,7 @@ class StochasticModule(SamplingModule, ABC):
 
     def __init__(self, noise: NoiseLaw = GAUSSIAN, bound: BoundLike = None) -> None:
         super().__init__()
-        self.noise = noise
+        self.noise = read_law(noise)
         self.bound = read_bound(bound)
         if self.bound is not None and not noise.located:
             raise SettingError(
@@ -110,6 +111,19 @@ class StochasticModule(SamplingModule, ABC):
         """The constructor's arguments, for `print(layer)`."""
         shown = {k: v for k, v in self.config().items() if k not in ("noise", "bound")}
         return ", ".join(f"{k}={v!r}" for k, v in shown.items()) + f", noise={self.noise}"
+
+
+def read_law(noise: NoiseLaw) -> NoiseLaw:
+    """`noise`, which must be a noise law.
+
+    Raises:
+        SettingError: it is something else, such as a torch distribution.
+    """
+    if not isinstance(noise, NoiseLaw):
+        raise SettingError(
+            f"noise must be a law such as sfumato.noise.Gaussian(), not {type(noise).__name__}"
+        )
+    return noise
 
 
 def check_positive(**sizes: int) -> None:

@@ -14,9 +14,43 @@ from sfumato.nn.bound import BoundLike
 from sfumato.nn.hard import raw_by_label
 from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator, Operator, Size, conv_operator
-from sfumato.nn.selection import Labels, Selection, read_selection
+from sfumato.nn.selection import Labels, Selection, holds_shares, read_selection
 from sfumato.nn.soft import raw_by_share
-from sfumato.noise import NoiseLaw
+from sfumato.noise import NoiseLaw, Source
+
+
+def raw_under(
+    operator: Operator,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    selection: Selection,
+    draw: bool,
+    source: Source,
+) -> Tensor:
+    """The raw parameters of `x` under a selection of stacked kernels, `weight` `[C, P * out, ...]`.
+
+    Raises:
+        DataError: the selection does not fit.
+    """
+    classes = len(weight)
+    space = _space(operator, x, selection)
+    reading = read_selection(selection, x.shape[0], classes, space, draw=draw, source=source)
+    if isinstance(reading, Labels):
+        if reading.index.dim() == 1 or not operator.spatial:
+            return raw_by_label(operator, x, weight, bias, reading.index)
+        reading = reading.shares(classes)
+    return raw_by_share(operator, x, weight, bias, reading)
+
+
+def _space(operator: Operator, x: Tensor, selection: Selection) -> int:
+    """The number of axes along which a selection may vary; steps of a sequence are some."""
+    if operator.spatial:
+        return operator.spatial
+    steps = x.dim() - 2
+    if steps > 1 and isinstance(selection, Tensor) and holds_shares(selection):
+        return 0 if selection.dim() == 3 else steps  # [B, C, in]: the same at every step
+    return steps
 
 
 class _Conditional(KernelLayer, ABC):
@@ -46,7 +80,9 @@ class _Conditional(KernelLayer, ABC):
             x: the input, of the shape that the plain torch layer takes, with a batch axis.
             selection: labels `[B]`; a class map `[B, *spatial]` of integers; a mask
                 `[B, C, *spatial]`; π as a float tensor `[B, C]`, `[B, C, *spatial]` or
-                `[B, C, channels, *spatial]`; or a `SoftSelection`.
+                `[B, C, channels, *spatial]`; or a `SoftSelection`. The steps of a sequence
+                `[B, T, in]` are the space of a fully connected layer: labels `[B, T]`, masks and
+                π `[B, C, T]` or `[B, C, in or 1, T]`.
             eps: the noise to use, of the output's shape; drawn afresh when it is None.
 
         Returns:
@@ -62,22 +98,16 @@ class _Conditional(KernelLayer, ABC):
 
     def _raw(self, x: Tensor, selection: Selection) -> Tensor:
         self._check_input(x, batched=True)
-        reading = read_selection(
-            selection,
-            x.shape[0],
-            self.num_classes,
-            self.operator.spatial,
-            draw=self.mode == "sample",
-            source=self.source,
-        )
-        if isinstance(reading, Labels):
-            return raw_by_label(self.operator, x, self.weight, self.bias, reading.index)
-        return raw_by_share(self.operator, x, self.weight, self.bias, reading)
+        draw = self.mode == "sample"
+        return raw_under(self.operator, x, self.weight, self.bias, selection, draw, self.source)
 
 
 @final
 class ConditionalLinear(_Conditional):
     """A conditional fully connected layer: h_c ~ law(W_c x + b_c) (spec 2, eq. 4; spec 3 §1.2).
+
+    On a sequence `[B, T, in]` the class may change from step to step: labels `[B, T]`. A step
+    passes through the kernels of its class and of no other, at the cost of one class.
 
     Args:
         num_classes: number of categories C.

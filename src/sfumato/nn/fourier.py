@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import check_positive
+from sfumato.nn.inputs import check_real
 
 
 @final
@@ -55,15 +56,20 @@ class RandomFourierFeatures(nn.Module):
         if not 0 < self.gamma < math.inf:
             raise SettingError(f"gamma must be above 0 and finite, not {gamma}")
         rows = torch.empty(num_features, in_features, device=device, dtype=dtype)
-        self.register_buffer("frequencies", rows.normal_(std=math.sqrt(2 * self.gamma)))
-        shifts = torch.empty(num_features, device=device, dtype=dtype)
-        self.register_buffer("phases", shifts.uniform_(0, 2 * math.pi))
+        self.register_buffer("frequencies", rows)
+        self.register_buffer("phases", torch.empty(num_features, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw Ω and b anew."""
+        self.frequencies.normal_(std=math.sqrt(2 * self.gamma))
+        self.phases.uniform_(0, 2 * math.pi)
 
     def forward(self, x: Tensor) -> Tensor:
         """The features `[B, ..., num_features]` of `x` `[B, ..., in_features]`.
 
         Raises:
-            DataError: the last axis of `x` has another size.
+            DataError: the last axis of `x` has another size, or `x` is not of real numbers.
         """
         check_features(self, x, self.frequencies.shape[1])
         angle = F.linear(x, self.frequencies, self.phases)
@@ -76,8 +82,9 @@ class RandomFourierFeatures(nn.Module):
 
 
 def check_features(layer: nn.Module, x: Tensor, width: int) -> None:
-    """Raise a `DataError` if the last axis of `x` is not of `width`."""
+    """Raise a `DataError` if `x` is not of real numbers, with a last axis of `width`."""
     name = type(layer).__name__
+    check_real(name, x)
     if x.dim() < 1:
         raise DataError(f"{name} needs an input of [B, ..., in], not {list(x.shape)}")
     if x.shape[-1] != width:

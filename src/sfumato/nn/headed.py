@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import SettingError
-from sfumato.nn.base import GAUSSIAN, StochasticModule
+from sfumato.nn.base import GAUSSIAN, StochasticModule, read_law
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.plain import add_missing
+from sfumato.nn.plain import add_missing, is_assigned
 from sfumato.noise import LocationScale, NoiseLaw, raw_scale
 from sfumato.noise.base import at_least_float32
 
@@ -29,7 +29,8 @@ class HeadedLayer(StochasticModule, ABC):
     For a law without a location the head gives all P d raw values.
 
     The state dict has the keys `trunk.*` and `head.*`; that of the plain torch layer is accepted
-    too, and the head then keeps its values.
+    too, and the head then keeps its values (on the meta device it has none: that raises a
+    `RuntimeError`).
     """
 
     kind: ClassVar[type[nn.Module]]
@@ -38,7 +39,7 @@ class HeadedLayer(StochasticModule, ABC):
     def __init__(
         self, trunk: nn.Module, noise: NoiseLaw, bound: BoundLike, scale: float | None
     ) -> None:
-        super().__init__(noise.over(-1), bound)
+        super().__init__(read_law(noise).over(-1), bound)
         self.trunk: Any = trunk
         self.scale = scale
         width, like = self._width(), next(trunk.parameters())
@@ -48,6 +49,14 @@ class HeadedLayer(StochasticModule, ABC):
             self.head = nn.Linear(width, blocks * width, device=like.device, dtype=like.dtype)
         if scale is not None:
             _start_at(self.head, scale, noise)
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, as torch does; a `scale` is started at again."""
+        self.trunk.apply(_reset)
+        if self.head is not None:
+            self.head.reset_parameters()
+        if self.scale is not None:
+            _start_at(self.head, self.scale, self.noise)
 
     @abstractmethod
     def _width(self) -> int:
@@ -114,15 +123,20 @@ class HeadedLayer(StochasticModule, ABC):
         return {"scale": self.scale, **super()._law_config()}
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         plain = [name for name in self.trunk.state_dict() if prefix + name in state_dict]
         for name in plain:
             state_dict[f"{prefix}trunk.{name}"] = state_dict.pop(prefix + name)
         if plain and self.head is not None:
             own = self.head.state_dict(prefix="head.")
-            add_missing(state_dict, prefix, own)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+            add_missing(state_dict, prefix, own, is_assigned(local_metadata))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
 
 
 def of_trunk(name: str) -> Any:
@@ -140,6 +154,14 @@ def built(make: Callable[..., nn.Module], **settings: Any) -> nn.Module:
         return make(**settings)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         raise SettingError(f"torch refuses these settings: {error}") from error
+
+
+def _reset(module: nn.Module) -> None:
+    """Let one of torch's modules draw its parameters anew; attention's name is a private one."""
+    for name in ("reset_parameters", "_reset_parameters"):
+        reset = getattr(module, name, None)
+        if callable(reset):
+            reset()
 
 
 def _start_at(head: nn.Linear | None, scale: float, noise: NoiseLaw) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import DataError
-from sfumato.nn.base import StochasticModule
+from sfumato.nn.base import StochasticModule, read_law
 from sfumato.nn.bound import BoundLike
+from sfumato.nn.inputs import check_input
 from sfumato.nn.operator import Operator
 from sfumato.noise import NoiseLaw
 
@@ -34,7 +34,7 @@ class KernelLayer(StochasticModule):
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
-        super().__init__(noise.over(operator.channel_axis), bound)
+        super().__init__(read_law(noise).over(operator.channel_axis), bound)
         self.operator = operator
         shape = (*lead, *operator.kernel_shape(noise.num_params))
         self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -59,14 +59,4 @@ class KernelLayer(StochasticModule):
         return raw.chunk(self.noise.num_params, dim=self.operator.channel_axis)
 
     def _check_input(self, x: Tensor, batched: bool) -> None:
-        axis, axes = self.operator.channel_axis, 2 + self.operator.spatial
-        enough = x.dim() >= axes if self.operator.spatial == 0 else x.dim() == axes
-        if not (enough or (not batched and x.dim() == axes - 1)):
-            shape = "[B, ..., in]" if self.operator.spatial == 0 else f"{axes} axes [B, C, ...]"
-            raise DataError(f"{type(self).__name__} needs an input of {shape}, not {list(x.shape)}")
-        if x.shape[axis] != self.operator.inputs:
-            raise DataError(
-                f"{type(self).__name__} was made for {self.operator.inputs} input "
-                f"{'features' if self.operator.spatial == 0 else 'channels'}, "
-                f"but the input {list(x.shape)} has {x.shape[axis]}"
-            )
+        check_input(type(self).__name__, self.operator, x, batched=batched)

@@ -58,7 +58,7 @@ class Operator(ABC):
         Args:
             x: the input.
             blocks: parameters of the law.
-            classes: the number of classes, not all of which need occur.
+            classes: the number of classes that occur.
         """
 
     @abstractmethod
@@ -107,8 +107,7 @@ class LinearOperator(Operator):
     def prefers_each(self, x: Tensor, blocks: int, classes: int) -> bool:
         # Copying a kernel to every record (and its gradient back) against a call for each class:
         # one call costs about as much as copying 10,000 numbers.
-        batch = x.shape[0]
-        return batch * blocks * self.inputs * self.outputs <= 10_000 * min(classes, batch)
+        return x.shape[0] * blocks * self.inputs * self.outputs <= 10_000 * classes
 
     def config(self) -> dict[str, Any]:
         return {"in_features": self.inputs, "out_features": self.outputs}
@@ -164,11 +163,14 @@ class ConvOperator(Operator):
         count, width = weight.shape[:2]
         kernels = weight if self.groups == 1 else self._by_group(weight, 1)
         packed = x.reshape(1, count * self.inputs, *x.shape[2:])
-        out = self._convolve(packed, kernels.flatten(0, 1), None, count * self.groups)
+        # Summing a bias's gradient over few channels is slow inside of a grouped convolution.
+        inside = bias is not None and self.groups == 1 and width >= 16
+        own = bias.flatten() if bias is not None and inside else None
+        out = self._convolve(packed, kernels.flatten(0, 1), own, count * self.groups)
         out = out.reshape(count, width, *out.shape[2:])
         if self.groups > 1:
             out = self._by_block(out, width // self.outputs)
-        return out if bias is None else out + self.per_output(bias).to(out.dtype)
+        return out if bias is None or inside else out + self.per_output(bias).to(out.dtype)
 
     def average(self, share: Tensor) -> Tensor:
         groups = 1 if share.shape[1] == 1 else self.groups
@@ -182,10 +184,13 @@ class ConvOperator(Operator):
         return seen if groups == 1 else seen.repeat_interleave(self.outputs // groups, 1)
 
     def prefers_each(self, x: Tensor, blocks: int, classes: int) -> bool:
-        # A grouped convolution is quick until the kernels outweigh what they give.
+        # As above; a call costs about as much as copying 60,000 numbers, and rearranges its kernel,
+        # which costs less than half of copying it to one record. Of few channels a grouped
+        # convolution is slow itself, so that a call for many records is worth its price.
         kernel = torch.Size(self.kernel_shape(blocks)).numel()
-        stride = torch.Size(self.stride).numel()
-        return kernel <= blocks * self.outputs * x.shape[2:].numel() // stride
+        if 1 < self.inputs // self.groups < 8 and x.shape[0] >= 8 * classes:
+            return x[:1].numel() * x.shape[0] <= classes * 20_000
+        return x.shape[0] * kernel <= classes * (60_000 + 0.4 * kernel)
 
     def config(self) -> dict[str, Any]:
         rest = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}

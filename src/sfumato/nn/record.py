@@ -149,7 +149,8 @@ def _listening(layer: nn.Module, name: str, observer: Any) -> Iterator[None]:
 
 def _in_backward() -> bool:
     """Whether autograd is at work: a checkpointed segment is being computed again."""
-    return torch._C._current_graph_task_id() != -1
+    compiling = torch.compiler.is_compiling()
+    return not compiling and torch._C._current_graph_task_id() != -1
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -14,6 +14,7 @@ from sfumato.errors import DataError
 from sfumato.nn.base import GAUSSIAN, check_positive
 from sfumato.nn.bound import BoundLike
 from sfumato.nn.headed import HeadedLayer, built, of_trunk
+from sfumato.nn.inputs import check_real
 from sfumato.noise import NoiseLaw
 
 SETTINGS = (
@@ -28,7 +29,11 @@ SETTINGS = (
 
 
 class StochasticRecurrent(HeadedLayer, ABC):
-    """Abstract: what the recurrent layers share."""
+    """Abstract: what the recurrent layers share.
+
+    Their constructors hand on the values of `SETTINGS`, in that order, and what only one of them
+    has by name.
+    """
 
     input_size = of_trunk("input_size")
     hidden_size = of_trunk("hidden_size")
@@ -39,6 +44,21 @@ class StochasticRecurrent(HeadedLayer, ABC):
     bidirectional = of_trunk("bidirectional")
     proj_size = of_trunk("proj_size")
     flatten_parameters = of_trunk("flatten_parameters")
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        noise: NoiseLaw,
+        bound: BoundLike,
+        scale: float | None,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+        **more: Any,
+    ) -> None:
+        settings = dict(zip(SETTINGS, values, strict=True))
+        check_positive(**{name: settings[name] for name in SETTINGS[:3]})
+        trunk = built(self.kind, **settings, **more, device=device, dtype=dtype)
+        super().__init__(trunk, noise, bound, scale)
 
     def blocks(self, x: Any, state: Any = None) -> Sequence[Tensor]:
         packed = isinstance(x, PackedSequence)
@@ -83,6 +103,7 @@ class StochasticRecurrent(HeadedLayer, ABC):
     def _check_input(self, x: Any) -> None:
         packed = isinstance(x, PackedSequence)
         data, name = (x.data if packed else x), type(self).__name__
+        check_real(name, data)
         if data.dim() not in ((2,) if packed else (2, 3)):
             shape = "[B, T, in]" if self.batch_first else "[T, B, in]"
             raise DataError(f"{name} needs an input of {shape} or [T, in], not {list(data.shape)}")
@@ -91,8 +112,6 @@ class StochasticRecurrent(HeadedLayer, ABC):
                 f"{name} was made for {self.input_size} input features, "
                 f"but the input {list(data.shape)} has {data.shape[-1]}"
             )
-        if not data.is_floating_point():
-            raise DataError(f"{name} reads real numbers, not {data.dtype}: convert the input first")
         if not packed and data.shape[1 if self.batch_first and data.dim() == 3 else 0] == 0:
             raise DataError(f"{name} needs at least one step, but the input is {list(data.shape)}")
 
@@ -159,21 +178,8 @@ class StochasticLSTM(StochasticRecurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        trunk = built(
-            nn.LSTM,
-            input_size=input_size,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            proj_size=proj_size,
-            device=device,
-            dtype=dtype,
-        )
-        super().__init__(trunk, noise, bound, scale)
+        values = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(values, noise, bound, scale, device, dtype, proj_size=proj_size)
 
     def config(self) -> dict[str, Any]:
         return {"proj_size": self.proj_size, **super().config()}
@@ -216,20 +222,8 @@ class StochasticGRU(StochasticRecurrent):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        trunk = built(
-            nn.GRU,
-            input_size=input_size,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            device=device,
-            dtype=dtype,
-        )
-        super().__init__(trunk, noise, bound, scale)
+        values = (input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(values, noise, bound, scale, device, dtype)
 
 
 def _tensors(shapes: list[Any]) -> str:

@@ -95,9 +95,14 @@ Selection: TypeAlias = "Tensor | SoftSelection"
 
 @dataclass(frozen=True)
 class Labels:
-    """Hard selection of one class for each record: `index` is `[B]`."""
+    """Hard selection of one class for each record, `[B]`, or for each place, `[B, *spatial]`."""
 
     index: Tensor
+
+    def shares(self, num_classes: int) -> Shares:
+        """The same as one-hot shares on the input."""
+        one_hot = F.one_hot(self.index, num_classes).movedim(-1, 1)
+        return Shares(one_hot.to(torch.get_default_dtype()).unsqueeze(2), "input")
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,13 @@ def add_background(mask: Tensor) -> Tensor:
     return torch.cat([mask, rest], dim=1)
 
 
+def holds_shares(selection: object) -> bool:
+    """Whether a selection is a tensor of masks or π, and not of classes."""
+    if not isinstance(selection, Tensor):
+        return False
+    return selection.dtype == torch.bool or selection.is_floating_point()
+
+
 def read_selection(
     selection: Selection,
     batch: int,
@@ -146,9 +158,9 @@ def read_selection(
             "a selection is a tensor of labels [B], a class map, a mask [B, C, ...] or a "
             f"SoftSelection, not {type(selection).__name__}"
         )
-    if selection.dtype == torch.bool or selection.is_floating_point():
+    if holds_shares(selection):
         return _read_shares(selection, batch, num_classes, spatial)
-    return _read_classes(selection, batch, num_classes, spatial)
+    return read_classes(selection, batch, num_classes, spatial)
 
 
 def _read_soft(
@@ -188,7 +200,12 @@ def _draw_class(pi: Tensor, temperature: float, source: Source) -> Tensor:
     return hard + (soft - soft.detach())  # the bracket is exactly 0: one-hot stays one-hot
 
 
-def _read_classes(classes: Tensor, batch: int, num_classes: int, spatial: int) -> Labels | Shares:
+def read_classes(classes: Tensor, batch: int, num_classes: int, spatial: int) -> Labels:
+    """Labels or a class map, checked.
+
+    Raises:
+        DataError: shape or class do not fit; the message says which.
+    """
     if classes.dim() not in {1, 1 + spatial} or classes.shape[0] != batch:
         maps = f" or a class map [{batch}, ...] with {spatial} spatial axes" if spatial else ""
         raise DataError(f"labels must be [{batch}]{maps}, not {list(classes.shape)}")
@@ -200,16 +217,18 @@ def _read_classes(classes: Tensor, batch: int, num_classes: int, spatial: int) -
             raise DataError(
                 f"{what} must lie in 0..{num_classes - 1}, but {low}..{high} occur{hint}"
             )
-    if classes.dim() == 1:
-        return Labels(classes.long())
-    one_hot = F.one_hot(classes.long(), num_classes).movedim(-1, 1).to(torch.get_default_dtype())
-    return Shares(one_hot.unsqueeze(2), "input")
+    return Labels(classes.long())
 
 
 def _read_shares(shares: Tensor, batch: int, num_classes: int, spatial: int) -> Shares:
     if shares.dim() == 1:
         raise DataError(f"labels must be integers, not {shares.dtype}: use labels.long()")
     fits = shares.dim() in {2, 2 + spatial, 3 + spatial}
+    if fits and shares.dim() > 2 and shares.shape[1] != num_classes == shares.shape[-1]:
+        raise DataError(
+            f"the classes of a mask or π stand second, [B, {num_classes}, ...], but this one is "
+            f"{list(shares.shape)}: use .movedim(-1, 1)"
+        )
     if not fits or shares.shape[0] not in (1, batch) or shares.shape[1] != num_classes:
         raise DataError(
             f"a mask or π must be [{batch}, {num_classes}], then one size for each of {spatial} "

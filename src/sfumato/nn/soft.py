@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial, reduce
-
 import torch
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.nn.hard import raw_by_label
+from sfumato.nn.classwise import weighed, weighed_plain
+from sfumato.nn.fold import merged_kernels
 from sfumato.nn.operator import Operator
 from sfumato.nn.selection import Place, Shares
-from sfumato.nn.values import readable
+from sfumato.nn.values import eager, readable
 
 
 def raw_by_share(
@@ -31,7 +29,9 @@ def raw_by_share(
 
     Returns:
         Raw parameters, `[B, P * out, *spatial]`. Where π is constant over a record the kernels
-        merge first, and the cost is that of one layer.
+        merge first, and the cost is that of one layer; where it is not, each class acts on the
+        records that give it a share, and nothing is kept for the backward pass but `x`, π and the
+        kernels.
 
     Raises:
         DataError: π does not broadcast to the input (or output) of the layer.
@@ -46,22 +46,19 @@ def raw_by_share(
     shared = shares.values.shape[0] == 1
     if shares.constant and (shared or operator.spatial or not readable(shares.values)):
         return _fold(operator, x, weight, bias, shares)
-    if shares.constant and x.dim() > 2 + operator.spatial:
-        rows = Shares(shares.values.repeat_interleave(x.shape[1:-1].numel(), 0), shares.place)
-        return raw_by_share(operator, x.flatten(0, -2), weight, bias, rows).unflatten(
-            0, x.shape[:-1]
-        )
-    if shared or shares.values.requires_grad or not readable(shares.values):
-        return _by_class(operator, x, weight, bias, shares)
-    return _by_pair(operator, x, weight, bias, shares)
+    pi = _laid_out(operator, x, weight, shares)
+    if operator.spatial or shared or pi.requires_grad or not readable(pi):
+        return _by_class(operator, x, weight, bias, pi, shares.place)
+    # Step by step, so that a class acts on no step that gives it no share.
+    rows = pi.movedim(1, -2).flatten(0, -3)
+    raw = _by_class(operator, x.flatten(0, -2), weight, bias, rows, shares.place)
+    return raw.unflatten(0, x.shape[:-1])
 
 
 def _fold(
     operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None, shares: Shares
 ) -> Tensor:
-    pi = shares.values.flatten(2).to(weight.dtype)  # [n, C, channels or 1]
-    merge = _fold_inputs if shares.place == "input" or pi.shape[2] == 1 else _fold_outputs
-    kernel, own = merge(operator, weight, bias, pi)
+    kernel, own = merged_kernels(operator, weight, bias, shares)
     if kernel.shape[0] == 1:
         return operator.apply(x, kernel[0], None if own is None else own[0])
     if x.shape[0] == 0:
@@ -69,114 +66,60 @@ def _fold(
     return operator.apply_each(x, kernel, own)
 
 
-def _fold_inputs(
-    operator: Operator, weight: Tensor, bias: Tensor | None, pi: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    classes, rows, width = weight.shape[:3]
-    if pi.shape[2] == 1:
-        flat = pi[..., 0]
-        kernel = (flat @ weight.reshape(classes, -1)).reshape(-1, *weight.shape[1:])
-        return kernel, None if bias is None else flat @ bias
-    blocks, groups = rows // operator.outputs, operator.groups
-    shape = (blocks, groups, operator.outputs // groups)
-    by_group = pi.reshape(len(pi), classes, groups, width)
-    split = weight.reshape(classes, *shape, width, -1)
-    kernel = torch.einsum("ncgi,cpgoik->npgoik", by_group, split).reshape(-1, *weight.shape[1:])
-    if bias is None:
-        return kernel, None
-    # The window of an output covers all channels of its group: the bias takes their mean share.
-    own = torch.einsum("ncg,cpgo->npgo", by_group.mean(-1), bias.reshape(classes, *shape))
-    return kernel, own.reshape(-1, rows)
-
-
-def _fold_outputs(
-    operator: Operator, weight: Tensor, bias: Tensor | None, pi: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    classes, rows = weight.shape[:2]
-    split = weight.reshape(classes, -1, operator.outputs, weight[0, 0].numel())
-    kernel = torch.einsum("nco,cpor->npor", pi, split).reshape(-1, *weight.shape[1:])
-    if bias is None:
-        return kernel, None
-    own = torch.einsum("nco,cpo->npo", pi, bias.reshape(classes, -1, operator.outputs))
-    return kernel, own.reshape(-1, rows)
+def _laid_out(operator: Operator, x: Tensor, weight: Tensor, shares: Shares) -> Tensor:
+    """π as `[n, C]` and then as the input (or the output), of its size in space."""
+    pi = shares.values.to(weight.dtype)
+    if operator.spatial == 0:
+        space = x.shape[1:-1]
+    elif shares.place == "input":
+        space = x.shape[2:]
+    else:
+        empty = x.detach().to("meta"), weight[0].detach().to("meta")
+        space = operator.apply(*empty, None).shape[2:]
+    for have, want in zip(pi.shape[3:], space, strict=False):
+        if have not in (1, want):
+            remedy = "" if operator.spatial else "; a share for each feature is [B, C, features, 1]"
+            raise DataError(
+                f"π is {list(pi.shape[3:])} in space where it must be {list(space)}{remedy}"
+            )
+    if operator.spatial:
+        return pi.expand(*pi.shape[:3], *space)
+    pi = pi.reshape(*pi.shape, *(1,) * (3 + len(space) - pi.dim()))
+    return pi.expand(*pi.shape[:3], *space).movedim(2, -1)
 
 
 def _by_class(
-    operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None, shares: Shares
+    operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None, pi: Tensor, place: Place
 ) -> Tensor:
-    """Shares that vary over a record: every class sees every record, one class at a time."""
-    kernels, pi = weight.unbind(0), shares.values.to(weight.dtype).unbind(1)
-    biases = [None] * len(kernels) if bias is None else bias.unsqueeze(1).unbind(0)
-    parts = (
-        _weighed(operator, x, share, own, shares.place, partial(_plain, operator, kernel))
-        for share, kernel, own in zip(pi, kernels, biases, strict=True)
-    )
-    return reduce(torch.add, parts)
+    """Shares that vary over a record: each class's product is weighed and added."""
+    plain = not all(eager(values) for values in (x, weight, pi))
+    raw = (weighed_plain if plain else weighed)(operator, x, weight, pi, place)
+    if bias is None:
+        return raw
+    return raw + _biases(operator, bias, pi, place).to(raw.dtype)
 
 
-def _by_pair(
-    operator: Operator, x: Tensor, weight: Tensor, bias: Tensor | None, shares: Shares
-) -> Tensor:
-    """Shares that vary over a record and are 0 for most classes: the pairs that occur."""
-    record, category = _occurring_pairs(shares.values)
-    pi = shares.values[record, category].to(weight.dtype)
-    own = None if bias is None else bias.index_select(0, category)
-    raw = _weighed(
-        operator,
-        x.index_select(0, record),
-        pi,
-        own,
-        shares.place,
-        lambda seen: raw_by_label(operator, seen, weight, None, category),
-    )
-    total = raw.new_zeros(x.shape[0], *raw.shape[1:])
-    return total.index_add(0, record, raw)
-
-
-def _occurring_pairs(shares: Tensor) -> tuple[Tensor, Tensor]:
-    """The (record, class) pairs whose share, `[B, C, ...]`, is not 0 everywhere."""
-    record, category = shares.flatten(2).ne(0).any(-1).nonzero(as_tuple=True)
-    return record, category
-
-
-def _plain(operator: Operator, kernel: Tensor, x: Tensor) -> Tensor:
-    return operator.apply(x, kernel, None)
-
-
-def _weighed(
-    operator: Operator,
-    x: Tensor,
-    pi: Tensor,
-    own: Tensor | None,
-    place: Place,
-    act: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """What one class (or one class for each record) adds: `pi` `[n, channels or 1, *spatial]`."""
-    bias = None if own is None else operator.per_output(own)
+def _biases(operator: Operator, bias: Tensor, pi: Tensor, place: Place) -> Tensor:
+    """Σ_c π̄_c b_c, of the shape of the raw values."""
+    pi, own = _occurring(pi, bias)
     if place == "input":
-        pi = _fitting(pi, x)
-        raw = act(x * pi)
-        if bias is None:
-            return raw
-        return raw + (_tiled(operator.average(pi), raw) * bias).to(raw.dtype)
-    raw = act(x)
-    if bias is not None:
-        raw = raw + bias.to(raw.dtype)
-    return raw * _tiled(_fitting(pi, raw), raw).to(raw.dtype)
+        pi = operator.average(pi.flatten(0, 1)).unflatten(0, pi.shape[:2])
+    axis = operator.channel_axis
+    pi = pi.movedim(axis, 2)
+    split = own.unflatten(2, (-1, pi.shape[2]))
+    return torch.einsum("nco...,ncpo->npo...", pi, split).flatten(1, 2).movedim(1, axis)
 
 
-def _fitting(pi: Tensor, x: Tensor) -> Tensor:
-    """`pi` with the size of `x` in space."""
-    for have, want in zip(pi.shape[2:], x.shape[2:], strict=True):
-        if have not in (1, want):
-            raise DataError(
-                f"π is {list(pi.shape[2:])} in space where it must be {list(x.shape[2:])}"
-            )
-    return pi.expand(*pi.shape[:2], *x.shape[2:])
-
-
-def _tiled(share: Tensor, raw: Tensor) -> Tensor:
-    """A share for each output, `[n, out or 1, ...]`, repeated for each block of `raw`."""
-    if share.shape[1] == 1:
-        return share
-    return share.repeat(1, raw.shape[1] // share.shape[1], *(1,) * (share.dim() - 2))
+def _occurring(pi: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """As few classes for each record as will do, and their biases `[n, classes, P * out]`."""
+    everything = pi, bias.expand(pi.shape[0], *bias.shape)
+    if pi.requires_grad or not readable(pi) or not pi.numel():
+        return everything
+    seen = pi.flatten(2).ne(0).any(-1)
+    most = int(seen.sum(1).max())
+    if most == len(bias):
+        return everything
+    chosen = seen.int().topk(most, 1).indices
+    record = torch.arange(len(pi), device=pi.device).unsqueeze(1)
+    real = seen.gather(1, chosen).unsqueeze(2)  # where a record has fewer classes than another
+    return pi[record, chosen], torch.where(real, bias[chosen], 0.0)

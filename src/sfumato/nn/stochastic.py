@@ -13,6 +13,7 @@ from sfumato.nn.base import GAUSSIAN
 from sfumato.nn.bound import BoundLike
 from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator, Size, conv_operator
+from sfumato.nn.plain import is_assigned, kept
 from sfumato.nn.start import start_arguments, take_over
 from sfumato.noise import LocationScale, NoiseLaw
 from sfumato.noise.base import at_least_float32
@@ -24,7 +25,7 @@ class _Stochastic(KernelLayer, ABC):
     """Abstract: one kernel for all records.
 
     The state dict of the plain layer can be loaded: it becomes the first block, the others keep
-    their values.
+    their values (on the meta device they have none: that raises a `RuntimeError`).
     """
 
     def blocks(self, x: Tensor) -> Sequence[Tensor]:
@@ -48,17 +49,23 @@ class _Stochastic(KernelLayer, ABC):
         return self._pass_on(self._raw(x), self.operator.channel_axis, eps)
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         outputs, weight = self.operator.outputs, state_dict.get(prefix + "weight")
         if isinstance(weight, Tensor) and weight.shape == (outputs, *self.weight.shape[1:]):
+            assign = is_assigned(local_metadata)
             for name, own in self.named_parameters(recurse=False):
                 # a plain layer without bias has a location without one
-                first = state_dict.get(prefix + name, own.new_zeros(outputs))
+                first = state_dict.get(prefix + name, weight.new_zeros(outputs))
                 if isinstance(first, Tensor) and first.shape == (outputs, *own.shape[1:]):
-                    rest = own.detach()[outputs:]
-                    state_dict[prefix + name] = torch.cat([first.to(rest), rest])
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+                    rest = kept(own[outputs:], first, assign)
+                    state_dict[prefix + name] = torch.cat([first.detach(), rest])
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
 
     def _location(self, x: Tensor) -> Tensor:
         """The mean without the work for the scale: block 0 of the kernel, at the plain cost."""

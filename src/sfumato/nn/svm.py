@@ -74,6 +74,11 @@ class StochasticSVM(KernelLayer):
         self.in_features, self.num_features = in_features, num_features
         self.features = features
 
+    def reset_parameters(self) -> None:
+        """Draw kernel, bias and random features anew."""
+        super().reset_parameters()
+        _redraw(self._modules.get("features"))  # None while the constructor is at work
+
     def blocks(self, x: Tensor) -> Sequence[Tensor]:
         return self._blocks(self._raw(x))
 
@@ -88,7 +93,7 @@ class StochasticSVM(KernelLayer):
             Scores `[B, ..., num_classes]`.
 
         Raises:
-            DataError: the last axis of `x` has another size.
+            DataError: the last axis of `x` has another size, or `x` is not of real numbers.
         """
         return self._pass_on(self._raw(x), -1, eps)
 
@@ -160,11 +165,16 @@ class BayesianSVM(nn.Module):
             width, num_classes, **law, scale=scale, device=device, dtype=dtype
         )
 
+    def reset_parameters(self) -> None:
+        """Draw the means of the weights and the random features anew."""
+        self.scores.reset_parameters()
+        _redraw(self.features)
+
     def forward(self, x: Tensor) -> Tensor:
         """Class scores `[B, ..., num_classes]` of `x` `[B, ..., in_features]` under drawn weights.
 
         Raises:
-            DataError: the last axis of `x` has another size.
+            DataError: the last axis of `x` has another size, or `x` is not of real numbers.
         """
         check_features(self, x, self.in_features)
         return self.scores(self.features(x))
@@ -200,6 +210,11 @@ def _features(
     if kernel == "linear":
         return nn.Identity()
     return RandomFourierFeatures(in_features, num_features, gamma, device=device, dtype=dtype)
+
+
+def _redraw(features: nn.Module | None) -> None:
+    if isinstance(features, RandomFourierFeatures):
+        features.reset_parameters()
 
 
 def _kernel_config(kernel: Kernel, features: nn.Module, num_features: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from sfumato.errors import DataError, SettingError
-from sfumato.nn.base import GAUSSIAN, StochasticModule
+from sfumato.nn.base import GAUSSIAN, StochasticModule, read_law
 from sfumato.nn.bound import BoundLike
 from sfumato.noise import NoiseLaw
 
@@ -47,6 +47,7 @@ class Stochastic(StochasticModule):
         *,
         axis: int = 1,
     ) -> None:
+        noise = read_law(noise)
         if axis == 0:
             raise SettingError("axis 0 holds the records: stack the blocks on another one")
         if axis > 0 and noise.over(-1) != noise.over(-2):

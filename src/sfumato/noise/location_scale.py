@@ -86,9 +86,11 @@ def raw_scale(scale: float, min_scale: float) -> float:
     """The raw value that `constrain` turns into `scale`.
 
     Raises:
-        SettingError: `scale` is not above `min_scale`.
+        SettingError: `scale` is not above `min_scale`, or not finite.
     """
     if not scale > min_scale:
         raise SettingError(f"a scale of {scale} is not above min_scale = {min_scale}")
+    if not scale < float("inf"):
+        raise SettingError(f"a scale must be finite, not {scale}")
     excess = torch.tensor(scale - min_scale, dtype=torch.float64)
     return float(excess + torch.log(-torch.expm1(-excess)))

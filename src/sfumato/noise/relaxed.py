@@ -42,7 +42,8 @@ class Relaxed(NoiseLaw):
     located: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.trials, int) or self.trials < 1:
+        whole = isinstance(self.trials, int) and not isinstance(self.trials, bool)
+        if not whole or self.trials < 1:
             raise SettingError(f"trials must be an integer of at least 1, not {self.trials!r}")
         if not 0 < self.temperature < float("inf"):
             raise SettingError(f"temperature must be above 0 and finite, not {self.temperature}")

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from sfumato.errors import DataError, SettingError
-from sfumato.nn.base import StochasticModule
+from sfumato.nn.base import SamplingModule, StochasticModule
 from sfumato.nn.mode import sampling
+from sfumato.nn.weights.base import BayesianModule
+from sfumato.nn.wrapped import Stochastic
 from sfumato.noise.source import SourceName
 from sfumato.placement.before import output_of
 
@@ -25,13 +27,19 @@ class Obfuscator(nn.Module):
     `obf.release(x, labels)` is for training records, whose label is known. Both always sample:
     `train()`, `eval()` and `sf.sampling(model, "mean")` never switch the noise off.
 
-    Of a recurrent layer only the sampled sequence is released; its clean state stays inside.
+    Of a recurrent layer only the sampled sequence is released; its clean state stays inside. So
+    does the state of a recurrent `pre`.
 
     Args:
         layer: a conditional layer; an unconditional stochastic layer ignores labels.
         selection: a `SoftSelection`, or any module that maps the layer's input to π `[B, C, ...]`
             (an input-dependent gate); None while it is not learned yet.
         pre: the regular layers L before it; none when it is None.
+
+    Raises:
+        SettingError: the layer is none of sfumato's, draws nothing, or draws weights (records of a
+            batch would share them); something else than the layer draws, so that `distribution`
+            would not be the law of a release; or a part takes time first.
 
     Example:
         >>> import torch, sfumato as sf
@@ -49,17 +57,7 @@ class Obfuscator(nn.Module):
         pre: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(layer, StochasticModule):
-            raise SettingError(
-                f"an obfuscator needs a stochastic or conditional layer of sfumato.nn, not "
-                f"{type(layer).__name__}"
-            )
-        for part in (layer, *layer.modules(), *(() if pre is None else pre.modules())):
-            if getattr(part, "batch_first", True) is False:
-                raise SettingError(
-                    f"an obfuscator's records come first, but {type(part).__name__} takes time "
-                    "first: make it with batch_first=True"
-                )
+        _check_parts(layer, selection, pre)
         self.pre = nn.Identity() if pre is None else pre
         self.layer = layer
         self.selection = selection
@@ -73,21 +71,23 @@ class Obfuscator(nn.Module):
         """Obfuscate records whose label is unknown, one fresh draw for each.
 
         Raises:
-            SettingError: the layer is conditional and no selection was learned.
+            SettingError: the layer is conditional and no selection was learned, or the layer is
+                told to pass on its mean or an average.
             DataError: NaN or infinity in `x`, or a wrong shape.
         """
         check_finite(x)
-        if self.layer.mode != "sample":
+        if any(part.mode != "sample" for part in _drawing(self.layer)):
             raise SettingError("an obfuscator never passes on the mean: that is nearly the record")
-        return output_of(self.layer, *self._inputs(self.pre(x), None))
+        self._check_draws()
+        return self.obfuscate(x, None)
 
     def distribution(self, x: Tensor, selection: Any = None) -> Distribution:
         """The law of the release of `x`, under `selection` or under the learned one."""
-        return self.layer.distribution(*self._inputs(self.pre(x), selection))
+        return self.layer.distribution(*self._inputs(x, selection))
 
     def obfuscate(self, x: Tensor, selection: Any) -> Tensor:
         """As `release`, but with gradients and without checks: what `sf.fit` trains."""
-        return output_of(self.layer, *self._inputs(self.pre(x), selection))
+        return output_of(self.layer, *self._inputs(x, selection))
 
     @torch.no_grad()
     def release(self, x: Tensor, labels: Tensor, *, source: SourceName = "torch") -> Tensor:
@@ -104,9 +104,11 @@ class Obfuscator(nn.Module):
             The releases, without gradient.
 
         Raises:
+            SettingError: the layer is told to pass on an average over draws.
             DataError: NaN or infinity, wrong shapes, a class that does not exist.
         """
         check_finite(x)
+        self._check_draws()
         with sampling(self, "sample", source=source):
             return self.obfuscate(x, labels)
 
@@ -115,6 +117,9 @@ class Obfuscator(nn.Module):
         from sfumato.obfuscation.store import describe
 
         digest = hashlib.sha256(repr(sorted(describe(self).items())).encode())
+        for part in (self.layer, self.selection):
+            if part is not None and any(part.children()):
+                digest.update(str(part).encode())  # modules inside are no settings
         for name, values in sorted(self.state_dict().items()):
             digest.update(f"{name}{values.dtype}{tuple(values.shape)}".encode())
             digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -154,7 +159,15 @@ class Obfuscator(nn.Module):
 
         return load(Path(path), layer, selection, pre)
 
+    def _check_draws(self) -> None:
+        if any(part.draws > 1 for part in _drawing(self.layer)):
+            raise SettingError(
+                "an obfuscator passes on one draw, but its layer is inside sf.sampling(..., n): "
+                "an average over n draws has 1 / √n of the noise"
+            )
+
     def _inputs(self, x: Tensor, selection: Any) -> tuple[Any, ...]:
+        x = output_of(self.pre, x)
         if self.num_classes is None:
             return (x,)
         if selection is None:
@@ -180,3 +193,44 @@ def check_finite(x: Tensor) -> None:
             f"{len(bad)} of {len(x)} records hold NaN or infinity (the first is number {bad[0]}): "
             "clean them before they are obfuscated"
         )
+
+
+def _drawing(module: nn.Module) -> list[SamplingModule]:
+    """Everything inside that draws."""
+    return [part for part in module.modules() if isinstance(part, SamplingModule)]
+
+
+def _check_parts(
+    layer: StochasticModule, selection: nn.Module | None, pre: nn.Module | None
+) -> None:
+    """Raise a `SettingError` unless the layer, and nothing else, draws for each record."""
+    if not isinstance(layer, StochasticModule):
+        raise SettingError(
+            f"an obfuscator needs a stochastic or conditional layer of sfumato.nn, not "
+            f"{type(layer).__name__}"
+        )
+    for part in _drawing(layer):
+        if isinstance(part, BayesianModule):
+            raise SettingError(
+                f"the layer holds a {type(part).__name__}, whose drawn weights all records of a "
+                "batch would share: an obfuscator draws for each record"
+            )
+    if not getattr(layer, "stochastic", True):
+        raise SettingError(
+            f"the {type(layer).__name__} layer is made of modules that draw nothing: its releases "
+            "would carry no noise"
+        )
+    regular = {"pre": pre, "selection": selection}
+    networks = [part.network for part in layer.modules() if isinstance(part, Stochastic)]
+    for name, module in [*regular.items(), *(("the parameter network", n) for n in networks)]:
+        if module is not None and (found := _drawing(module)):
+            raise SettingError(
+                f"{name} draws, in its {type(found[0]).__name__}: only an obfuscator's layer may, "
+                "or distribution() would not be the law of a release"
+            )
+    for part in (*layer.modules(), *(() if pre is None else pre.modules())):
+        if getattr(part, "batch_first", True) is False:
+            raise SettingError(
+                f"an obfuscator's records come first, but {type(part).__name__} takes time "
+                "first: make it with batch_first=True"
+            )

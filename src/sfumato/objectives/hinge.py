@@ -42,7 +42,7 @@ def multiclass_hinge(
 
     Raises:
         SettingError: `margin` is not above 0, or `kind` is unknown.
-        DataError: shapes or labels do not fit, or there is no record.
+        DataError: shapes or labels do not fit, scores are not real numbers, or there is no record.
 
     Example:
         >>> import torch
@@ -69,6 +69,11 @@ def multiclass_hinge(
 
 
 def _check(scores: Tensor, labels: Tensor) -> None:
+    for name, given in {"scores": scores, "labels": labels}.items():
+        if not isinstance(given, Tensor):
+            raise DataError(f"{name} must be a tensor, not {type(given).__name__}")
+    if not scores.is_floating_point():
+        raise DataError(f"scores must be real numbers, not {scores.dtype}: use scores.float()")
     if scores.dim() != 2 or scores.shape[0] < 1 or scores.shape[1] < 2:
         raise DataError(
             "scores must be [N, C] with at least one record and two classes, "

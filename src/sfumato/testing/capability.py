@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -35,9 +35,8 @@ def compiles(layer: nn.Module, arguments: Arguments) -> None:
 
 def exports(layer: nn.Module, arguments: Arguments) -> None:
     """`torch.export`: the exported program runs and stays random."""
-    modules = [value for value in arguments if isinstance(value, nn.Module)]
     tensors = tuple(value for value in arguments if not isinstance(value, nn.Module))
-    program = torch.export.export(_With(layer, modules), tensors).module()
+    program = torch.export.export(_With(layer, arguments), tensors).module()
     _stays_random(lambda: program(*tensors), layer, arguments)
 
 
@@ -57,14 +56,16 @@ def vmaps(layer: nn.Module, arguments: Arguments) -> None:
 
 
 def runs_in_half_precision(layer: nn.Module, arguments: Arguments) -> None:
-    """bfloat16 parameters and inputs: a finite sample of that dtype, finite gradients."""
-    narrow = copy.deepcopy(layer).bfloat16()
-    half = tree_map(_halved, arguments)
-    out = tensor_of(narrow(*half))
-    expect(out.dtype == torch.bfloat16, f"bfloat16 went in and {out.dtype} came out")
-    finite("output in bfloat16", out)
-    out.float().sum().backward()
-    _gradients(narrow)
+    """bfloat16, then float16 parameters and inputs: a finite sample of it, finite gradients."""
+    for dtype in (torch.bfloat16, torch.float16):
+        narrow = copy.deepcopy(layer).to(dtype)
+        half = tree_map(lambda value, dtype=dtype: _narrowed(value, dtype), arguments)
+        out = tensor_of(narrow(*half))
+        name = str(dtype).removeprefix("torch.")
+        expect(out.dtype == dtype, f"{name} went in and {out.dtype} came out")
+        finite(f"output in {name}", out)
+        out.float().sum().backward()
+        _gradients(narrow)
 
 
 def stores(layer: nn.Module, arguments: Arguments) -> None:
@@ -106,12 +107,17 @@ class _Call(nn.Module):
 class _With(nn.Module):
     """The layer with the modules among its arguments (selections) as children of its own."""
 
-    def __init__(self, layer: nn.Module, modules: Sequence[nn.Module]) -> None:
+    def __init__(self, layer: nn.Module, arguments: Arguments) -> None:
         super().__init__()
-        self.layer, self.rest = layer, nn.ModuleList(modules)
+        self.layer = layer
+        self.modules_at = [i for i, v in enumerate(arguments) if isinstance(v, nn.Module)]
+        self.rest = nn.ModuleList([arguments[i] for i in self.modules_at])
 
     def forward(self, *tensors: Tensor) -> Any:
-        return self.layer(*tensors, *self.rest)
+        arguments: list[Any] = list(tensors)
+        for place, module in zip(self.modules_at, self.rest, strict=True):
+            arguments.insert(place, module)
+        return self.layer(*arguments)
 
 
 def _stays_random(call: Callable[[], Any], layer: nn.Module, arguments: Arguments) -> None:
@@ -129,5 +135,5 @@ def _gradients(layer: nn.Module) -> None:
         finite("gradient", grad)
 
 
-def _halved(value: Any) -> Any:
-    return value.bfloat16() if isinstance(value, Tensor) and value.is_floating_point() else value
+def _narrowed(value: Any, dtype: torch.dtype) -> Any:
+    return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value

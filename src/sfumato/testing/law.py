@@ -6,7 +6,6 @@ import copy
 import json
 import math
 import warnings
-from abc import ABC
 from typing import ClassVar
 
 import torch
@@ -15,12 +14,8 @@ from torch import Tensor
 from sfumato.errors import SettingError
 from sfumato.noise import NoiseLaw, Params, source
 from sfumato.testing.checks import entropy, expect, finite, moments, same, validated
-from sfumato.testing.compare import (
-    kolmogorov_smirnov,
-    kolmogorov_smirnov_limit,
-    sign_limit,
-    sign_products,
-)
+from sfumato.testing.compare import sign_limit, sign_products
+from sfumato.testing.contract import Contract
 
 DTYPES = {
     torch.float64: torch.float64,
@@ -31,7 +26,7 @@ DTYPES = {
 EXTREMES = (-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4)
 
 
-class LawContract(ABC):
+class LawContract(Contract):
     """Abstract: the tests of a noise law. A class that inherits them names the law.
 
     pytest collects such a class if its name starts with `Test`; without pytest, `check` runs every
@@ -54,41 +49,6 @@ class LawContract(ABC):
     proportional: ClassVar[bool] = True
     """Whether the scale is the standard deviation times one number, whatever the parameters."""
     draws: ClassVar[int] = 100_000
-    """An even number, at least 1,000."""
-    false_alarm: ClassVar[float] = 1e-6
-
-    _before: Tensor
-
-    @classmethod
-    def check(cls) -> None:
-        """Run every test, without pytest.
-
-        Raises:
-            AssertionError: a test fails; the message says what the law does.
-        """
-        for name in sorted(name for name in dir(cls) if name.startswith("test_")):
-            contract = cls()
-            contract.setup_method()
-            try:
-                getattr(contract, name)()
-            finally:
-                contract.teardown_method()
-
-    def arrange(self, sample: Tensor) -> Tensor:
-        """`sample` with its axes as those of `distribution().sample()`; the same by default.
-
-        Override it for a law whose `distribution` moves an axis.
-        """
-        return sample
-
-    def setup_method(self) -> None:
-        """Fix the seed; pytest calls it before each test."""
-        self._before = torch.get_rng_state()
-        torch.manual_seed(0)
-
-    def teardown_method(self) -> None:
-        """Put the generator back; pytest calls it after each test."""
-        torch.set_rng_state(self._before)
 
     def test_the_law_is_a_value(self) -> None:
         """Equal laws have one hash and one text; `config`, as JSON, makes an equal law."""
@@ -237,14 +197,7 @@ class LawContract(ABC):
 
     def test_samples_follow_the_distribution(self) -> None:
         """Kolmogorov-Smirnov for each element of a record."""
-        sample, known = self._two_samples()
-        apart = kolmogorov_smirnov(sample, known)
-        limit = kolmogorov_smirnov_limit(self.draws, len(apart), self.false_alarm)
-        expect(
-            bool((apart < limit).all()),
-            f"samples and distribution() are {apart.max():.3g} apart by Kolmogorov-Smirnov; a "
-            f"right law reaches {limit:.3g} with a probability of {self.false_alarm:g}",
-        )
+        self._follows(*self._two_samples())
 
     def test_sample_mean(self) -> None:
         """The mean, by the central limit theorem, of a law that has a variance."""
@@ -266,16 +219,22 @@ class LawContract(ABC):
         expect(bool(apart < limit), f"noise is shared: products of signs are off by {apart:.3g}")
 
     def test_draw_from_is_draw_and_transform(self) -> None:
-        """`draw_from` gives the sample and the gradient of the plain way, from one seed."""
-        raw = self._raw(torch.float32).requires_grad_()
-        torch.manual_seed(2)
-        found = self.law.draw_from(torch.cat(raw.unbind(0), -1), -1)
-        torch.manual_seed(2)
-        wanted = self.law.transform(self.law.constrain(raw.unbind(0)), self._eps())
-        same("draw_from", found, wanted)
-        weight = torch.randn(self.shape)
-        slopes = [torch.autograd.grad((weight * h).sum(), raw)[0] for h in (found, wanted)]
-        same("gradient of draw_from", *slopes)
+        """`draw_from` gives the sample and the gradient of the plain way, from one seed.
+
+        The blocks are stacked on the last axis, as a linear layer does, or on one in the middle, as
+        a convolution does, counted from either end.
+        """
+        for shape, axis in ((self.shape, -1), ((*self.shape, 2), -2), ((*self.shape, 2), 1)):
+            torch.manual_seed(1)
+            raw = torch.randn(self.law.num_params, *shape, requires_grad=True)
+            torch.manual_seed(2)
+            found = self.law.draw_from(torch.cat(raw.unbind(0), axis), axis)
+            torch.manual_seed(2)
+            wanted = self.law.transform(self.law.constrain(raw.unbind(0)), self.law.draw(shape))
+            same(f"draw_from on axis {axis} of {len(shape)}", found, wanted)
+            weight = torch.randn(shape)
+            slopes = [torch.autograd.grad((weight * h).sum(), raw)[0] for h in (found, wanted)]
+            same("gradient of draw_from", *slopes)
 
     def test_compiled(self) -> None:
         """draw, constrain and transform trace into one graph, with fresh noise at every call."""

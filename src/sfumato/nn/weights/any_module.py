@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from sfumato.errors import SettingError
 from sfumato.nn.base import GAUSSIAN
-from sfumato.nn.plain import add_missing
+from sfumato.nn.plain import add_missing, is_assigned
 from sfumato.nn.weights.base import UNIT, BayesianModule, blocks_of, raw_blocks, start_scale
 from sfumato.nn.weights.prior import PriorLike
 from sfumato.noise import NoiseLaw
@@ -88,7 +88,12 @@ class Bayesian(BayesianModule):
             return getattr(modules["module"], name)
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         # The plain module's own state dict has neither our prefix nor the raw blocks.
         keys = list(self.module.state_dict())
@@ -97,8 +102,9 @@ class Bayesian(BayesianModule):
         for key in reversed(plain):  # "module.weight" may be a plain key too: move it first
             state_dict[f"{prefix}module.{key}"] = state_dict.pop(prefix + key)
         if plain:
-            add_missing(state_dict, prefix, {f"raws.{k}": v for k, v in self.raws.items()})
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+            own: dict[str, Tensor] = {f"raws.{k}": v for k, v in self.raws.items()}
+            add_missing(state_dict, prefix, own, is_assigned(local_metadata))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
 
 
 def bayesian(

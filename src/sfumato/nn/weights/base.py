@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import SettingError
-from sfumato.nn.base import SamplingModule
+from sfumato.nn.base import SamplingModule, read_law
 from sfumato.nn.values import eager
 from sfumato.nn.weights.draw import draw_weight, draw_weight_and_kl, gaussian_kl
 from sfumato.nn.weights.prior import GaussianPrior, Prior, PriorLike, read_prior
@@ -32,7 +32,7 @@ class BayesianModule(SamplingModule, ABC):
 
     def __init__(self, noise: NoiseLaw, prior: PriorLike) -> None:
         super().__init__()
-        self.noise = noise
+        self.noise = read_law(noise)
         self.prior: Prior = read_prior(prior)
 
     @abstractmethod

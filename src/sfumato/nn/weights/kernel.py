@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sfumato.nn.inputs import check_input
 from sfumato.nn.operator import Operator
-from sfumato.nn.plain import add_missing
+from sfumato.nn.plain import add_missing, is_assigned
 from sfumato.nn.weights.base import BayesianModule, blocks_of, raw_blocks, start_scale
 from sfumato.nn.weights.draw import squared_scale
 from sfumato.nn.weights.estimators import Estimator, check_estimator, flipout, local, quickest
@@ -133,11 +133,17 @@ class BayesianKernel(BayesianModule, ABC):
         return self.operator.per_output(self._transformed(params)).to(h.dtype)
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        own = {"weight_raw": self.weight_raw, "bias_raw": self.bias_raw}
-        add_missing(state_dict, prefix, {k: v for k, v in own.items() if v is not None})
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        raws = {"weight_raw": self.weight_raw, "bias_raw": self.bias_raw}
+        own: dict[str, Tensor] = {k: v for k, v in raws.items() if v is not None}
+        add_missing(state_dict, prefix, own, is_assigned(local_metadata))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
 
 
 def take_over(layer: BayesianKernel, module: nn.Module) -> None:
