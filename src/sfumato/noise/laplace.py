@@ -13,7 +13,7 @@ from torch.distributions import Laplace as LaplaceDistribution
 
 from sfumato.noise.base import Params
 from sfumato.noise.location_scale import LocationScale
-from sfumato.noise.source import Device, Source
+from sfumato.noise.source import HALF_STEP, Device, Source
 
 
 @final
@@ -30,6 +30,11 @@ class Laplace(LocationScale):
     ) -> Tensor:
         uniform = source.symmetric(shape, dtype, device)
         return -torch.sign(uniform) * torch.log1p(-uniform.abs())
+
+    def _fill(self, out: Tensor) -> Tensor:
+        out.uniform_().mul_(2).add_(HALF_STEP[out.dtype] - 1)  # as TorchSource.symmetric
+        sign = out.sign()
+        return out.abs_().neg_().log1p_().mul_(sign.neg_())
 
     def distribution(self, params: Params) -> Distribution:
         return LaplaceDistribution(*params, validate_args=False)

@@ -11,11 +11,15 @@ from typing import Literal, final
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C._functorch import peek_interpreter_stack
 
 from sfumato.errors import SettingError
 
 Device = torch.device | str | None
 SourceName = Literal["torch", "os"]
+
+HALF_STEP = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
+"""Half the distance between two values of `2 * torch.rand(...)`."""
 
 
 class Source(ABC):
@@ -49,9 +53,12 @@ class TorchSource(Source):
     def symmetric(self, shape: Sequence[int], dtype: torch.dtype, device: Device) -> Tensor:
         # rand is a multiple of half_step in [0, 1): shifting by half a step of 2u - 1 makes the
         # grid symmetric and keeps every value exactly representable and away from -1, 0 and 1.
-        half_step = 2.0**-53 if dtype == torch.float64 else 2.0**-24
-        uniform = torch.rand(tuple(shape), dtype=dtype, device=device)
-        return uniform * 2 - 1 + half_step
+        if torch.compiler.is_compiling() and peek_interpreter_stack() is None:
+            # Inductor replaces rand by a slow generator; vmap, in turn, refuses uniform_.
+            uniform = torch.empty(tuple(shape), dtype=dtype, device=device).uniform_()
+        else:
+            uniform = torch.rand(tuple(shape), dtype=dtype, device=device)
+        return uniform * 2 - 1 + HALF_STEP[dtype]
 
 
 @final
