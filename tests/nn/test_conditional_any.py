@@ -204,44 +204,6 @@ def test_a_mixture_draws_a_class_for_each_record() -> None:
     assert mixture.logits.grad is not None and mixture.logits.grad.any()
 
 
-SELECTIONS: dict[str, Callable[[], Any]] = {
-    "labels": lambda: LABELS,
-    "pi": lambda: torch.rand(B, C).double(),
-    "map": lambda: torch.randint(C, (B, 6, 6)),
-    "mask": lambda: torch.rand(B, C, 6, 6).double(),
-    "per class": lambda: sf.nn.SoftSelection(C, place="output").double(),
-    "per element": lambda: sf.nn.SoftSelection(C, (2, 6, 6)).double(),
-}
-
-
-@pytest.mark.parametrize("form", SELECTIONS)
-def test_it_equals_the_conditional_convolution(form: str) -> None:
-    """With the same kernels and the same noise, and under the same seed."""
-    layer, x = build("StochasticConv2d")
-    stacked: Any = sf.nn.ConditionalConv2d(C, 2, 3, 3, dtype=torch.float64)
-    with torch.no_grad():
-        for c, own in enumerate(layer.classes):
-            stacked.weight[c], stacked.bias[c] = own.weight, own.bias
-    selection, eps = SELECTIONS[form](), torch.randn(B, 3, 4, 4).double()
-    torch.testing.assert_close(layer(x, selection, eps=eps), stacked(x, selection, eps))
-    drawn = []
-    for one in (layer, stacked):
-        torch.manual_seed(3)
-        drawn.append(one(x, selection))
-    torch.testing.assert_close(*drawn)
-
-
-def test_it_equals_the_conditional_linear_layer_step_by_step() -> None:
-    layer, _ = build("StochasticLinear")
-    stacked: Any = sf.nn.ConditionalLinear(C, D, 4, dtype=torch.float64)
-    with torch.no_grad():
-        for c, own in enumerate(layer.classes):
-            stacked.weight[c], stacked.bias[c] = own.weight, own.bias
-    x = sequences().double()
-    for selection in (torch.randint(C, (B, T)), torch.rand(B, C, T).double()):
-        torch.testing.assert_close(layer.params(x, selection), stacked.params(x, selection))
-
-
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_it_is_recorded_as_one_layer(name: str) -> None:
     layer, x = build(name)

@@ -42,6 +42,14 @@ def by_segment(case: str) -> tuple[Callable[..., Tensor], list[Tensor]]:
     return lambda x, w, b: segments.fused_by_segment(op, x, w, b, parts), leaves
 
 
+def one_by_one(case: str) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """A module's own kernel and bias for each of the two classes that occur."""
+    op, x, weight, bias = material(case)
+    parts = segments.segments(torch.tensor([1, 0, 1, 1]), 2)
+    leaves = [x, *(own.detach().clone().requires_grad_() for own in (*weight[:2], *bias[:2]))]
+    return lambda x, *own: segments.fused_by_segment(op, x, own[:2], own[2:], parts), leaves
+
+
 def by_class(case: str, place: Any, learning: bool) -> tuple[Callable[..., Tensor], list[Tensor]]:
     op, x, weight, _ = material(case)
     like = x if place == "input" else op.apply(x, weight[0], None).narrow(op.channel_axis, 0, 1)
@@ -64,6 +72,7 @@ def weighted_sum(_: str) -> tuple[Callable[..., Tensor], list[Tensor]]:
 
 NODES: dict[str, Callable[[str], tuple[Callable[..., Tensor], list[Tensor]]]] = {
     "hard": by_segment,
+    "hard, one by one": one_by_one,
     "soft, input": lambda case: by_class(case, "input", False),
     "soft, input, learning": lambda case: by_class(case, "input", True),
     "soft, output": lambda case: by_class(case, "output", False),

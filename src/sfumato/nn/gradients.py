@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 
@@ -42,18 +42,29 @@ def backward(
     return _by_autograd(operator, x, kernel, upstream, to_x, to_kernel)
 
 
-def prefers_one_call(operator: Operator) -> bool:
-    """Whether the gradient of the input is quicker with a kernel for each record.
+def at_once(operator: Operator, kernel: Tensor) -> TypeGuard[ConvOperator]:
+    """Whether the gradient of the input is quicker in one call, with a kernel for each record.
 
-    On few channels a convolution's is slow (3 channels: 3.5 ms of 5.3 for the whole step, and 2.7
-    with a kernel for each record).
+    On few channels a convolution's is slow on a CPU: 3.5 of 5.3 ms for 128 records of 3 channels,
+    2.7 in one call.
     """
-    return isinstance(operator, ConvOperator) and _simple(operator) and operator.inputs <= 16
+    few = kernel.shape[1] <= 16 and kernel.numel() <= 1 << 13 and kernel.device.type == "cpu"
+    return isinstance(operator, ConvOperator) and few and _simple(operator)
 
 
-def backward_each(operator: Operator, x: Tensor, kernels: Tensor, upstream: Tensor) -> Tensor:
-    """The gradient of `x` where record b has its own kernel, `[B, rows, in, ...]`."""
-    assert isinstance(operator, ConvOperator)
+def input_gradient(
+    operator: ConvOperator, x: Tensor, kernels: Tensor, which: Tensor, upstream: Tensor
+) -> Tensor:
+    """The gradient of `x` `[B, ...]` where record b has the kernel `kernels[which[b]]`."""
+    count, none = len(x), [0] * operator.spatial
+    own = kernels.to(upstream.dtype).index_select(0, which).flatten(0, 1)
+    packed = upstream.reshape(1, -1, *upstream.shape[2:]), x.reshape(1, -1, *x.shape[2:])
+    sides = operator._pads()[::-2]
+    found, _, _ = torch.ops.aten.convolution_backward(
+        packed[0], packed[1].to(upstream.dtype), own, None, operator.stride, sides,
+        operator.dilation, False, none, count, [True, False, False],
+    )  # fmt: skip
+    return found.reshape(x.shape).to(x.dtype)
 
 
 def needs_plain(upstream: Tensor) -> bool:
@@ -96,42 +107,12 @@ def _simple(operator: ConvOperator) -> bool:
 def _convolution(
     operator: ConvOperator, x: Tensor, kernel: Tensor, upstream: Tensor, to_x: bool, to_kernel: bool
 ) -> Gradients:
-    gradient: Tensor | None = None
-    if to_kernel and _prefers_windows(kernel, upstream):
-        rows = upstream.transpose(0, 1).reshape(kernel.shape[0], -1)
-        gradient = product(rows, _windows(operator, x)).view(kernel.shape)
-        if not to_x:
-            return None, gradient
-    mask = [to_x, to_kernel and gradient is None, False]
     sides = operator._pads()[::-2]
-    to_input, found, _ = torch.ops.aten.convolution_backward(
+    found = torch.ops.aten.convolution_backward(
         upstream, x, kernel, None, operator.stride, sides, operator.dilation,
-        False, [0] * operator.spatial, 1, mask,
+        False, [0] * operator.spatial, 1, [to_x, to_kernel, False],
     )  # fmt: skip
-    return (to_input if to_x else None), (found if mask[1] else gradient)
-
-
-def _prefers_windows(kernel: Tensor, upstream: Tensor) -> bool:
-    # On a CPU a convolution's kernel gradient is rearranged at the end, number by number. Copying
-    # out the windows and taking a matrix product is quicker where there are fewer places than
-    # kernels (256 channels, 8 x 8: 3 ms against 6 for three records).
-    if kernel.device.type != "cpu" or kernel.dtype != torch.float32:
-        return False
-    places = upstream.shape[0] * upstream.shape[2:].numel()
-    return kernel.numel() >= 1 << 18 and places < kernel.shape[0]
-
-
-def _windows(operator: ConvOperator, x: Tensor) -> Tensor:
-    """What each weight meets: `[in * window, n * places]`."""
-    seen = F.pad(x, operator._pads())
-    for axis in range(operator.spatial):
-        gap = operator.dilation[axis]
-        span = gap * (operator.kernel_size[axis] - 1) + 1
-        seen = seen.unfold(2 + axis, span, operator.stride[axis])[..., ::gap]
-    spatial = range(2, 2 + operator.spatial)
-    window = range(2 + operator.spatial, seen.dim())
-    places = len(x) * seen.shape[2 : 2 + operator.spatial].numel()
-    return seen.permute(1, *window, 0, *spatial).reshape(-1, places)
+    return (found[0] if to_x else None), (found[1] if to_kernel else None)
 
 
 def _by_autograd(

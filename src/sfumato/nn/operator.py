@@ -188,8 +188,8 @@ class ConvOperator(Operator):
         # which costs less than half of copying it to one record. Of few channels a grouped
         # convolution is slow itself, so that a call for many records is worth its price.
         kernel = torch.Size(self.kernel_shape(blocks)).numel()
-        if 1 < self.inputs // self.groups < 8 and x.shape[0] >= 8 * classes:
-            return x[:1].numel() * x.shape[0] <= classes * 20_000
+        if 1 < self.inputs < 8 and x.shape[0] >= 8 * classes:
+            return x.numel() <= classes * 20_000
         return x.shape[0] * kernel <= classes * (60_000 + 0.4 * kernel)
 
     def config(self) -> dict[str, Any]:

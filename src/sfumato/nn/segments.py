@@ -8,7 +8,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from sfumato.nn.gradients import again, backward, backward_each, needs_plain, prefers_one_call
+from sfumato.nn.gradients import again, at_once, backward, input_gradient, needs_plain
 from sfumato.nn.operator import Operator
 from sfumato.nn.stacked import fresh
 from sfumato.noise.base import at_least_float32
@@ -150,10 +150,9 @@ def _backward(
 ) -> Tensor | None:
     """The gradient of `x`; those of the kernels are stored class by class."""
     for_x: Tensor | None = None
-    if to_x and x.dtype == grad.dtype and prefers_one_call(operator):
-        own = torch.stack([kernels[c] for c, _ in parts]).to(grad.dtype)
-        each = own.index_select(0, ranks(parts, len(x)))
-        for_x, to_x = backward_each(operator, x, each, grad), False
+    if to_x and at_once(operator, kernels[parts[0][0]]):
+        own = torch.stack([kernels[c] for c, _ in parts])
+        for_x, to_x = input_gradient(operator, x, own, ranks(parts, len(x)), grad), False
     for c, where in parts:
         mine = _take(x, where), kernels[c], _take(grad, where)
         part, to_kernel = backward(operator, *mine, to_x, store is not None)
