@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import GAUSSIAN, StochasticModule, check_positive
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.selection import Labels, Selection, Shares, read_selection
+from sfumato.nn.conditional.selection import Labels, Selection, Shares, read_selection
 from sfumato.noise import NoiseLaw
 
 

@@ -12,7 +12,7 @@ from sfumato.errors import SettingError
 from sfumato.nn import AdditiveNoise, ConditionalAdditiveNoise
 from sfumato.nn.base import GAUSSIAN, StochasticModule
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.conditional import (
+from sfumato.nn.conditional.kernels import (
     ConditionalConv1d,
     ConditionalConv2d,
     ConditionalConv3d,

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
 
 from sfumato import nn as ours
-from sfumato.nn.headed import HeadedLayer
+from sfumato.nn.sequences.headed import HeadedLayer
 from sfumato.placement.settings import Setting
 
 KERNELS: dict[type[nn.Module], Any] = {

@@ -18,7 +18,7 @@ from sfumato.nn.stochastic import (
     StochasticConv3d,
     StochasticLinear,
 )
-from sfumato.nn.svm import StochasticSVM
+from sfumato.nn.svm.svm import StochasticSVM
 from sfumato.nn.weights.any_module import Bayesian
 from sfumato.nn.weights.linear import BayesianLinear
 from sfumato.nn.wrapped import Stochastic

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import GAUSSIAN, check_positive
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.headed import HeadedLayer, built, of_trunk
 from sfumato.nn.inputs import check_real
+from sfumato.nn.sequences.headed import HeadedLayer, built, of_trunk
 from sfumato.noise import NoiseLaw
 
 Activation = str | Callable[[Tensor], Tensor]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from sfumato.errors import DataError
-from sfumato.nn.recurrent import StochasticRecurrent
+from sfumato.nn.sequences.recurrent import StochasticRecurrent
 from sfumato.nn.weights.any_module import Bayesian
 
 Run = Callable[..., Any]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 
+from sfumato.nn.conditional.product import product
 from sfumato.nn.operator import ConvOperator, LinearOperator, Operator
-from sfumato.nn.product import product
 from sfumato.nn.values import eager
 
 Gradients = tuple["Tensor | None", "Tensor | None"]

@@ -8,9 +8,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from sfumato.nn.gradients import again, at_once, backward, input_gradient, needs_plain
+from sfumato.nn.conditional.gradients import again, at_once, backward, input_gradient, needs_plain
+from sfumato.nn.conditional.stacked import fresh
 from sfumato.nn.operator import Operator
-from sfumato.nn.stacked import fresh
 from sfumato.noise.base import at_least_float32
 
 Segments = list[tuple[int, Tensor]]

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from sfumato.nn.base import GAUSSIAN, check_positive
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.hard import raw_by_label
+from sfumato.nn.conditional.hard import raw_by_label
+from sfumato.nn.conditional.selection import Labels, Selection, holds_shares, read_selection
+from sfumato.nn.conditional.soft import raw_by_share
 from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator, Operator, Size, conv_operator
-from sfumato.nn.selection import Labels, Selection, holds_shares, read_selection
-from sfumato.nn.soft import raw_by_share
 from sfumato.noise import NoiseLaw, Source
 
 

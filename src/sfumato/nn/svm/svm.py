@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from sfumato.errors import SettingError
 from sfumato.nn.base import GAUSSIAN, check_positive
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.fourier import RandomFourierFeatures, check_features
 from sfumato.nn.kernels import KernelLayer
 from sfumato.nn.operator import LinearOperator
+from sfumato.nn.svm.fourier import RandomFourierFeatures, check_features
 from sfumato.nn.weights.base import UNIT
 from sfumato.nn.weights.estimators import Estimator
 from sfumato.nn.weights.linear import BayesianLinear

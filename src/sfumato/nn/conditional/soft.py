@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.nn.classwise import weighed, weighed_plain
-from sfumato.nn.fold import merged_kernels
+from sfumato.nn.conditional.classwise import weighed, weighed_plain
+from sfumato.nn.conditional.fold import merged_kernels
+from sfumato.nn.conditional.selection import Place, Shares
 from sfumato.nn.operator import Operator
-from sfumato.nn.selection import Place, Shares
 from sfumato.nn.values import eager, readable
 
 

@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import PackedSequence
 from sfumato.errors import DataError
 from sfumato.nn.base import GAUSSIAN, check_positive
 from sfumato.nn.bound import BoundLike
-from sfumato.nn.headed import HeadedLayer, built, of_trunk
 from sfumato.nn.inputs import check_real
+from sfumato.nn.sequences.headed import HeadedLayer, built, of_trunk
 from sfumato.noise import NoiseLaw
 
 SETTINGS = (

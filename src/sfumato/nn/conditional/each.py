@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from sfumato.nn.layout import Arguments, Layout, Run, Slot, check_result, joined, spread
-from sfumato.nn.segments import segments
+from sfumato.nn.conditional.layout import Arguments, Layout, Run, Slot, check_result, joined, spread
+from sfumato.nn.conditional.segments import segments
 from sfumato.nn.values import readable
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import sfumato as sf
-from sfumato.nn.copies import kernel_operator
+from sfumato.nn.conditional.copies import kernel_operator
 
 C, B, T, D = 3, 5, 7, 8
 LABELS = torch.tensor([2, 0, 2, 2, 0])  # class 1 does not occur

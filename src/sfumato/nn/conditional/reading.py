@@ -9,7 +9,7 @@ from typing import Literal, final
 from torch import Tensor
 
 from sfumato.errors import DataError
-from sfumato.nn.selection import (
+from sfumato.nn.conditional.selection import (
     Labels,
     Place,
     Selection,

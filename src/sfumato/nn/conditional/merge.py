@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sfumato.errors import DataError
-from sfumato.nn.layout import Arguments, Layout, Run, Slot, spread
-from sfumato.nn.reading import Weights
+from sfumato.nn.conditional.layout import Arguments, Layout, Run, Slot, spread
+from sfumato.nn.conditional.reading import Weights
 from sfumato.nn.values import readable
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 import sfumato as sf
-from sfumato.nn import hard, segments
-from sfumato.nn.product import product
-from sfumato.nn.stacked import fresh
+from sfumato.nn.conditional import hard, segments
+from sfumato.nn.conditional.product import product
+from sfumato.nn.conditional.stacked import fresh
 from sfumato.noise import NoiseLaw
 from tests.nn import reference
 from tests.nn.cases import CLASSES, LAWS, Conv, convs, labels

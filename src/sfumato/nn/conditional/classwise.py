@@ -8,10 +8,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from sfumato.nn.gradients import again, backward, needs_plain
+from sfumato.nn.conditional.gradients import again, backward, needs_plain
+from sfumato.nn.conditional.selection import Place
+from sfumato.nn.conditional.stacked import fresh
 from sfumato.nn.operator import Operator
-from sfumato.nn.selection import Place
-from sfumato.nn.stacked import fresh
 
 Parts = list[tuple[int, Tensor | None]]
 """The classes that have a share, each with the records that give it one; None means all."""

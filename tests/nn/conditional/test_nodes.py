@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.functional import jacobian
 
 import sfumato as sf
-from sfumato.nn import classwise, fold, segments, soft
+from sfumato.nn.conditional import classwise, fold, segments, soft
 from sfumato.nn.operator import Operator
 from tests.nn.cases import CLASSES, GROUPED, Conv
 

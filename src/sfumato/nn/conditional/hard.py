@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import DataError
+from sfumato.nn.conditional.segments import fused_by_segment, ranks, raw_by_segment, segments
 from sfumato.nn.operator import Operator
-from sfumato.nn.segments import fused_by_segment, ranks, raw_by_segment, segments
 from sfumato.nn.values import eager, readable
 
 

@@ -7,10 +7,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from sfumato.nn.gradients import again, needs_plain
+from sfumato.nn.conditional.gradients import again, needs_plain
+from sfumato.nn.conditional.selection import Place, Shares
+from sfumato.nn.conditional.stacked import fresh
 from sfumato.nn.operator import Operator
-from sfumato.nn.selection import Place, Shares
-from sfumato.nn.stacked import fresh
 from sfumato.nn.values import eager
 
 

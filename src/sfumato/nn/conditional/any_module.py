@@ -11,16 +11,16 @@ from torch.nn.utils.rnn import PackedSequence
 
 from sfumato.errors import DataError, SettingError
 from sfumato.nn.base import StochasticModule, check_positive
-from sfumato.nn.conditional import raw_under
-from sfumato.nn.copies import copies, kernel_operator, stacked, treats_steps_alone
-from sfumato.nn.each import by_label, by_position, by_step
-from sfumato.nn.hard import raw_by_module
-from sfumato.nn.layout import Arguments, Layout, layout_of
-from sfumato.nn.merge import by_share
+from sfumato.nn.conditional.copies import copies, kernel_operator, stacked, treats_steps_alone
+from sfumato.nn.conditional.each import by_label, by_position, by_step
+from sfumato.nn.conditional.hard import raw_by_module
+from sfumato.nn.conditional.kernels import raw_under
+from sfumato.nn.conditional.layout import Arguments, Layout, layout_of
+from sfumato.nn.conditional.merge import by_share
+from sfumato.nn.conditional.reading import Weights, read_for_modules
+from sfumato.nn.conditional.selection import Selection, holds_shares, read_classes
 from sfumato.nn.operator import Operator
-from sfumato.nn.reading import Weights, read_for_modules
-from sfumato.nn.recurrent import StochasticRecurrent
-from sfumato.nn.selection import Selection, holds_shares, read_classes
+from sfumato.nn.sequences.recurrent import StochasticRecurrent
 from sfumato.nn.values import readable
 
 

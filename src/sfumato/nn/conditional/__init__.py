@@ -1,0 +1,1 @@
+"""Conditional layers: one set of kernels, or one module, for each category."""

@@ -1,0 +1,1 @@
+"""Stochastic and Bayesian support vector machines."""
