@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from sfumato.errors import SettingError
 from sfumato.noise import Gaussian, source
@@ -85,3 +86,20 @@ def test_the_system_source_is_never_frozen_into_a_graph() -> None:
 
     with pytest.raises(SettingError, match="cannot be traced into a graph"):
         torch.export.export(Noisy(), (torch.zeros(3),))
+
+
+def test_rows_of_a_compiled_vmap_differ() -> None:
+    """Compiled alone and under vmap, the uniform draw takes two ways."""
+
+    def draw(x: Tensor) -> Tensor:
+        return x + TORCH.symmetric(x.shape, torch.float32, None)
+
+    torch.compiler.reset()
+    one = torch.compile(draw, fullgraph=True, backend="aot_eager")
+    rows = torch.compile(
+        torch.vmap(draw, randomness="different"), fullgraph=True, backend="aot_eager"
+    )
+    torch.manual_seed(0)
+    zeros = torch.zeros(3, 50)
+    for drawn in (one(zeros), rows(zeros), one(zeros)):
+        assert len(drawn.unique()) == 150 and drawn.abs().max() < 1

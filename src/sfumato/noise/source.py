@@ -11,7 +11,6 @@ from typing import Literal, final
 import numpy as np
 import torch
 from torch import Tensor
-from torch._C._functorch import peek_interpreter_stack
 
 from sfumato.errors import SettingError
 
@@ -53,7 +52,7 @@ class TorchSource(Source):
     def symmetric(self, shape: Sequence[int], dtype: torch.dtype, device: Device) -> Tensor:
         # rand is a multiple of half_step in [0, 1): shifting by half a step of 2u - 1 makes the
         # grid symmetric and keeps every value exactly representable and away from -1, 0 and 1.
-        if torch.compiler.is_compiling() and peek_interpreter_stack() is None:
+        if torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
             # Inductor replaces rand by a slow generator; vmap, in turn, refuses uniform_.
             uniform = torch.empty(tuple(shape), dtype=dtype, device=device).uniform_()
         else:
