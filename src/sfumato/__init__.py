@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sfumato.obfuscation.obfuscator import Obfuscator as Obfuscator
     from sfumato.placement.check import check as check
     from sfumato.placement.convert import convert as convert
+    from sfumato.privacy.audit import audit as audit
+    from sfumato.privacy.card import PrivacyCard as PrivacyCard
 
 _WHERE = {
     "SfumatoError": "sfumato.errors",
@@ -35,11 +37,15 @@ _WHERE = {
     "Obfuscator": "sfumato.obfuscation.obfuscator",
     "check": "sfumato.placement.check",
     "convert": "sfumato.placement.convert",
+    "audit": "sfumato.privacy.audit",
+    "PrivacyCard": "sfumato.privacy.card",
 }
 
 __all__ = [
     "Obfuscator",
+    "PrivacyCard",
     "SfumatoError",
+    "audit",
     "check",
     "convert",
     "data",

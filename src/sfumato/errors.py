@@ -25,3 +25,7 @@ class OutputError(SfumatoError):
 
 class MissingDependency(SfumatoError, ImportError):
     """An optional package is needed. The message names the extra that installs it."""
+
+
+class UnauditedWarning(UserWarning):
+    """An obfuscator was loaded of which nobody has measured what it leaks."""

@@ -12,7 +12,7 @@ import sfumato
 from sfumato.cli import main
 from sfumato.errors import DataError
 
-COMMANDS = ["demo", "fit", "release", "train", "report", "bench"]
+COMMANDS = ["demo", "fit", "release", "train", "audit", "report", "bench"]
 
 
 def test_help_lists_the_commands_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +68,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--seeds", "many"], "--seeds: Expected a whole number. Got value: many"),
         (["demo", "--limit", "x"], "--limit: Expected a whole number or nothing. Got value: x"),
         (["demo", "--fractions", "0.1", "x"], "--fractions: Expected a number. Got value: x"),
-        (["fit", "--objective", "x"], "--objective: Expected one of 'information', 'max_entropy'"),
+        (["fit", "--objective", "x"], "--objective: Expected one of 'information', 'full_information'"),
         (["release"], "required: --obfuscator"),
         (["report"], "required: --run"),
         (["demo", "--config", "missing.yaml"], "--config: File does not exist"),

@@ -40,7 +40,7 @@ def test_ten_lines(tmp_path: Path) -> None:
     assert [entry["step"] for entry in history] == [1, 2]
     assert accuracy(learner, test.inputs, test.labels) > 0.7
     assert accuracy(learner, served, test.labels) > 0.3  # by chance: 0.1
-    again = sf.Obfuscator.load(obfuscator.save(tmp_path / "obfuscator"))
+    again = sf.Obfuscator.load(obfuscator.save(tmp_path / "obfuscator"), unaudited_ok=True)
     assert again.digest() == obfuscator.digest()
     targets = (test.inputs, test.labels)
     leak = measure_leak(
@@ -77,7 +77,7 @@ def test_an_obfuscator_inside_a_network_that_is_served(inner: str) -> None:
 
 MEANWHILE = """
 import sys, torch, sfumato as sf
-obfuscator = sf.Obfuscator.load(sys.argv[1])
+obfuscator = sf.Obfuscator.load(sys.argv[1], unaudited_ok=True)
 torch.manual_seed(0)
 print(obfuscator.digest(), float(obfuscator(torch.ones(1, 1, 8, 8)).detach().sum()))
 """

@@ -33,6 +33,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 OPTIONAL = {
+    "art",
     "PIL",
     "datasets",
     "jinja2",

@@ -249,7 +249,9 @@ def test_an_obfuscator_on_disk(law: NoiseLaw, tmp_path: Path) -> None:
     layer = sf.nn.ConditionalConv2d(CLASSES, 1, 4, 3, noise=law)
     for made, record in ((layer, (1, 5, 5)), (sf.nn.StochasticLinear(5, 4, noise=law), (5,))):
         obfuscator = sf.Obfuscator(made)
-        loaded = sf.Obfuscator.load(obfuscator.save(tmp_path / type(made).__name__))
+        loaded = sf.Obfuscator.load(
+            obfuscator.save(tmp_path / type(made).__name__), unaudited_ok=True
+        )
         assert loaded.layer.noise == made.noise
         assert loaded.digest() == obfuscator.digest()
         releases = []

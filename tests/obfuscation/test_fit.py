@@ -120,6 +120,17 @@ def test_joint_changes_both_in_step_2() -> None:
     assert changed(obfuscator.selection, state(sf.nn.SoftSelection(tiny.CLASSES)))
 
 
+@pytest.mark.parametrize("kind", ["conv", "additive"])
+def test_joint_training_serves_the_task_better_than_the_selection_alone(kind: Any) -> None:
+    ends = {}
+    for joint in (False, True):
+        longer = replace(SHORT, epochs=15)
+        settings = replace(SETTINGS, selection=longer, joint=joint)
+        history = fitted(start(0.3, kind=kind), "information", 0.0, settings=settings)
+        ends[joint] = history[-1]["task"]
+    assert ends[True] < ends[False]
+
+
 def test_known_labels_skip_step_2() -> None:
     obfuscator = start()
     history = fitted(obfuscator, labels_known=True)

@@ -101,6 +101,7 @@ def test_killed_in_every_phase(runs: subprocess.Popen[str], tmp_path: Path) -> N
 
     assert tiny.settled(killed.run(out)) == tiny.settled(expected)
     assert (out / final).read_bytes() == released == (whole / final).read_bytes()
-    digests = {sf.Obfuscator.load(folder / "obfuscator").digest() for folder in (out, whole)}
+    folders = (folder / "obfuscator" for folder in (out, whole))
+    digests = {sf.Obfuscator.load(path, unaudited_ok=True).digest() for path in folders}
     assert len(digests) == 1
     assert names(out, "*.safetensors") == names(whole, "*.safetensors")

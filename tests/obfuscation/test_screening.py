@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -104,3 +105,44 @@ def test_no_record() -> None:
 def test_settings_that_cannot_be(share: float, boxes: int) -> None:
     with pytest.raises(SettingError, match=r"a share in \[0, 1\] and boxes >= 0"):
         Screening(share=share, boxes=boxes)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", (0.4, 0.4, 0.4, 0.4)),
+        ("rising", (0.0, 0.1, 0.2, 0.4)),
+        ("falling", (0.4, 0.3, 0.2, 0.0)),
+        ("cosine", (0.4, 0.2 * (1 + math.sqrt(0.5)), 0.2, 0.0)),
+    ],
+)
+def test_schedules(schedule: Any, expected: tuple[float, ...]) -> None:
+    screening = Screening(share=0.4, boxes=2, fill=0.5, schedule=schedule)
+    now = [screening.at(progress) for progress in (0.0, 0.25, 0.5, 1.0)]
+    assert [each.share for each in now] == pytest.approx(list(expected))
+    for each in now:
+        assert (each.boxes, each.fill, each.schedule) == (2, 0.5, "constant")
+        assert each.at(0.3) == each
+
+
+def test_a_schedule_that_has_ended_hides_nothing() -> None:
+    gone = Screening(share=0.5, schedule="cosine").at(1.0)
+    assert not bool(hidden(gone, 1, 8, 8, count=100).any())
+
+
+def test_called_itself_it_hides_the_whole_share() -> None:
+    often = hidden(Screening(share=1.0, schedule="rising"), 1, 8, 8, count=2000).float().mean()
+    # Of 8 x 8 elements with a box of 8 x 8: (8 / 15)² on average, five standard errors are 0.03.
+    assert float(often) == pytest.approx((8 / 15) ** 2, abs=0.03)
+
+
+@pytest.mark.parametrize("progress", [-0.1, 1.1, math.nan])
+def test_progress_that_cannot_be(progress: float) -> None:
+    with pytest.raises(SettingError, match="the progress of a training"):
+        Screening().at(progress)
+
+
+def test_an_unknown_schedule() -> None:
+    unknown: Any = "sawtooth"
+    with pytest.raises(SettingError, match="unknown schedule 'sawtooth'"):
+        Screening(schedule=unknown)

@@ -93,3 +93,10 @@ def test_settings_that_cannot_be(message: str, change: dict[str, Any]) -> None:
     arguments = {"shape": (1, 4, 4), "num_classes": 2, "sigma": 0.5, **change}
     with pytest.raises(SettingError, match=message):
         conditional(**arguments)
+
+
+def test_bounded_isotropic_noise_can_be_certified() -> None:
+    found = sf.privacy.certify(sf.obfuscation.isotropic((4,), sigma=4.0, bound=(0.0, 1.0)))
+    assert found.certified
+    assert found.epsilon == pytest.approx(sf.privacy.gaussian_epsilon(2.0, 4.0, 1e-5), rel=1e-3)
+    assert not sf.privacy.certify(sf.obfuscation.isotropic((4,), sigma=4.0)).certified

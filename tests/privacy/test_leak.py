@@ -124,8 +124,9 @@ def test_the_strongest_attacker_counts() -> None:
     def reconstruct(releases: Tensor, labels: Tensor) -> Tensor:
         return releases
 
-    assert Leak(0.2, 0.3, 10, 5, reconstruct).strongest == 0.3
-    assert Leak(0.2, -0.1, 10, 5, reconstruct).strongest == 0.2
+    none = torch.zeros(5)
+    assert Leak(0.2, 0.3, 10, 5, reconstruct, none, none).strongest == 0.3
+    assert Leak(0.2, -0.1, 10, 5, reconstruct, none, none).strongest == 0.2
 
 
 def test_seeds_and_the_callers_random_state() -> None:

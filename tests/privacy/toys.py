@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Laplace, MultivariateNormal, Normal
 
-from sfumato.privacy.knowledge import Knowledge
+from sfumato.data import Records
+from sfumato.privacy.attacks import Outcome, Scene
+from sfumato.privacy.knowledge import Knowledge, Mechanism
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,60 @@ class ByLabel:
         return self.distribution(x, labels).sample()
 
 
+@dataclass(frozen=True)
+class Correlated:
+    """x + L ε with a full covariance L Lᵀ of the flat noise."""
+
+    root: Tensor
+
+    def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
+        return MultivariateNormal(x.flatten(1), scale_tril=self.root.to(x.dtype))
+
+    def release(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.distribution(x, labels).sample().reshape(x.shape)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """W x + σ ε: a release of another size, which knows its law."""
+
+    weight: Tensor
+    sigma: float
+
+    def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
+        location = x.flatten(1) @ self.weight.T.to(x.dtype)
+        return Normal(location, torch.full_like(location, self.sigma))
+
+    def release(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.distribution(x, labels).sample()
+
+
+@dataclass(frozen=True)
+class LaplaceNoise:
+    """x + b ε with Laplace noise."""
+
+    scale: float
+
+    def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
+        return Laplace(x, torch.full_like(x, self.scale))
+
+    def release(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.distribution(x, labels).sample()
+
+
+@dataclass(frozen=True)
+class Untold:
+    """Another mechanism, which does not say what its law is."""
+
+    inner: Additive | ByLabel | Correlated
+
+    def release(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.inner.release(x, labels)
+
+    def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
+        raise NotImplementedError("this one does not know its law")
+
+
 def covariance(size: int, decay: float = 0.7) -> Tensor:
     """Σ_ij = decay^|i - j|, as between the pixels of a line."""
     place = torch.arange(size, dtype=torch.float64)
@@ -78,7 +134,7 @@ def wiener_leak(sigma: Tensor, noise: float) -> float:
     return float((wiener(sigma, noise) @ sigma).trace() / sigma.trace())
 
 
-def known(inputs: Tensor, mechanisms: Sequence[Additive | ByLabel], classes: int = 1) -> Knowledge:
+def known(inputs: Tensor, mechanisms: Sequence[Mechanism], classes: int = 1) -> Knowledge:
     """An attacker who has `inputs`, whose labels go round."""
     return Knowledge(inputs, torch.arange(len(inputs)) % classes, classes, mechanisms)
 
@@ -96,3 +152,55 @@ def stripes(count: int, side: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
     columns = line.unsqueeze(1).expand(-1, side, side)
     pictures = torch.where(labels.reshape(-1, 1, 1) == 0, rows, columns)
     return pictures.unsqueeze(1).contiguous(), labels
+
+
+def scene(
+    mechanism: Mechanism,
+    parts: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
+    classes: int = 2,
+    releases: int = 1,
+) -> Scene:
+    """A scene of the records and labels `parts`, of which the second are attacked."""
+    names = tuple(str(c) for c in range(classes))
+    known, attacked = (Records(x.float(), labels, names) for x, labels in parts)
+    return Scene.of(mechanism, known, attacked, releases=releases)
+
+
+def leak(scene: Scene, outcome: Outcome) -> float:
+    """The leak of the reconstructions over the class means of the auxiliary records."""
+    guess = outcome.reconstructions
+    assert guess is not None
+    x, labels = scene.auxiliary.inputs, scene.auxiliary.labels
+    means = torch.stack([x[labels == c].mean(0) for c in range(scene.num_classes)])
+    label_only = means[scene.target.labels] - scene.target.inputs
+    return float(1 - (guess - scene.target.inputs).square().sum() / label_only.square().sum())
+
+
+def gaussians(
+    counts: tuple[int, int], sigma: Tensor, classes: int = 1
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Auxiliary and attacked records of N(0, Σ), labels going round."""
+    first, second = (
+        (gaussian(n, sigma, seed).float(), torch.arange(n) % classes)
+        for seed, n in enumerate(counts, start=1)
+    )
+    return first, second
+
+
+def blobs(count: int, side: int = 12, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Pictures of a rectangle on a ground, both of any grey, `[N, 1, side, side]`.
+
+    Flat but for sharp edges.
+    """
+    order = torch.Generator().manual_seed(seed)
+    ends = torch.randint(side + 1, (2, 2, count, 1, 1), generator=order).sort(0).values
+    place = torch.arange(side)
+    inside = [
+        (at >= low) & (at < high)
+        for at, (low, high) in zip(
+            (place.reshape(1, -1, 1), place.reshape(1, 1, -1)), ends.unbind(1), strict=True
+        )
+    ]
+    ground, grey = torch.rand(2, count, 1, 1, generator=order)
+    pictures = torch.where(inside[0] & inside[1], grey, ground)
+    return pictures.unsqueeze(1), torch.zeros(count, dtype=torch.long)

@@ -34,7 +34,7 @@ def trained(seed: int = 5, **kwargs: Any) -> nn.Module:
     return model
 
 
-def jitter(x: Tensor, index: Tensor) -> Tensor:
+def jitter(x: Tensor, index: Tensor, _: float) -> Tensor:
     return x + 0.1 * torch.randn_like(x) * index.unsqueeze(1)
 
 
@@ -87,7 +87,7 @@ def test_augment_sees_each_record_once_an_epoch() -> None:
     inputs, _ = problem()
     seen: list[Tensor] = []
 
-    def augment(x: Tensor, index: Tensor) -> Tensor:
+    def augment(x: Tensor, index: Tensor, _: float) -> Tensor:
         assert torch.equal(x, inputs[index])
         seen.append(index)
         return x
@@ -101,12 +101,24 @@ def test_augment_sees_each_record_once_an_epoch() -> None:
 def test_every_step_has_noise_of_its_own() -> None:
     drawn: list[float] = []
 
-    def augment(x: Tensor, _: Tensor) -> Tensor:
+    def augment(x: Tensor, _: Tensor, __: float) -> Tensor:
         drawn.append(float(torch.rand(())))
         return x
 
     trained(augment=augment)
     assert len(drawn) == len(set(drawn)) == 3 * RECIPE.epochs
+
+
+def test_augment_is_told_how_much_is_behind() -> None:
+    told: list[float] = []
+
+    def augment(x: Tensor, _: Tensor, behind: float) -> Tensor:
+        told.append(behind)
+        return x
+
+    trained(augment=augment)
+    steps = 3 * RECIPE.epochs
+    assert told == [step / steps for step in range(steps)]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

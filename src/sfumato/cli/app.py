@@ -13,7 +13,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from sfumato.cli import bench, demo, fit, release, report, train
+from sfumato.cli import audit, bench, demo, fit, release, report, train
+from sfumato.cli.bounds import BoundPassed
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
 from sfumato.cli.parser import build, complaint, merged, nested, spelled_out
@@ -25,6 +26,7 @@ COMMANDS: tuple[Command, ...] = (
     train.COMMAND,
     fit.COMMAND,
     release.COMMAND,
+    audit.COMMAND,
     bench.COMMAND,
     report.COMMAND,
 )
@@ -42,6 +44,8 @@ def run(argv: Sequence[str]) -> int:
         return 130
     except ArgumentError as error:
         return _failed(complaint(error, session.command))
+    except BoundPassed as done:
+        return _passed(done)
     except SfumatoError as error:
         session.discard()
         return _failed(str(error))
@@ -102,6 +106,15 @@ def _version() -> str:
         return version("sfumato")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _passed(done: BoundPassed) -> int:
+    """The run's own lines, and the bounds that it passes."""
+    for line in done.lines:
+        print(line)
+    for bound in done.passed:
+        print(f"bound passed: {bound}", file=sys.stderr)
+    return 1
 
 
 def _failed(message: str) -> int:

@@ -6,17 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_model
 from torch import nn
 
 import sfumato as sf
 from sfumato.cli.fit import FitOptions
 from sfumato.cli.folder import RunFolder
 from sfumato.cli.progress import Display
-from sfumato.cli.settings import model_factory, open_data
+from sfumato.cli.settings import load_weights, model_factory, open_data
 from sfumato.data import Records
-from sfumato.errors import StoreError
 from sfumato.files import prepare_folder
 from sfumato.obfuscation import FitSettings, Plan, conditional
 from sfumato.obfuscation.figures import figure
@@ -59,7 +56,7 @@ def _trained(options: FitOptions, train: Records, out: Path, display: Display) -
     with seeded(options.seed, "model"):
         model = model_factory(options.model)(train.shape, len(train.classes))
     if options.weights is not None:
-        _load_weights(model, Path(options.weights))
+        load_weights(model, options.weights)
         return model
     train_classifier(
         model,
@@ -71,14 +68,6 @@ def _trained(options: FitOptions, train: Records, out: Path, display: Display) -
         progress=display.named("model", "training"),
     )
     return model
-
-
-def _load_weights(model: nn.Module, path: Path) -> None:
-
-    try:
-        load_model(model, path)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise StoreError(f"--weights {path} cannot be loaded into the model: {error}") from error
 
 
 def _fit(
@@ -108,7 +97,7 @@ def _fit(
 
 
 def _leak(options: FitOptions, train: Records, test: Records, out: Path, display: Display) -> float:
-    obfuscator = sf.Obfuscator.load(out / "obfuscator")  # attack what was saved, not what was meant
+    obfuscator = sf.Obfuscator.load(out / "obfuscator", unaudited_ok=True)  # as it was saved
     known, target = (train.inputs, train.labels), (test.inputs, test.labels)
     leak = measure_leak(
         obfuscator,

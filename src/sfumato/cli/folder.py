@@ -15,7 +15,8 @@ from sfumato.files import atomic, prepare_folder, write_json
 
 CONFIG = "config.yaml"
 
-_FREE = {"workers"}  # changes how a run is computed, not what comes out
+# What changes how a run is computed or judged, not what comes out.
+_FREE = {"workers", "max_leak", "max_linkage", "max_epsilon", "sign"}
 
 
 @final

@@ -133,7 +133,7 @@ def _train(
         material.labels,
         plan.learner,
         seed=derive(seed, "released"),
-        augment=lambda x, index: plan.screening(x, material.is_released[index]),
+        augment=lambda x, index, behind: plan.screening.at(behind)(x, material.is_released[index]),
         checkpoint=prepare_folder(out / "state") / f"seed-{seed}.checkpoint",
         progress=display.named(f"seed-{seed}", "training"),
     )

@@ -10,8 +10,12 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from safetensors import SafetensorError
+from safetensors.torch import load_model
+from torch import nn
+
 from sfumato.data import Records, splits, take
-from sfumato.errors import SettingError
+from sfumato.errors import SettingError, StoreError
 from sfumato.train import small_cnn
 
 Settings = TypeVar("Settings")
@@ -50,6 +54,18 @@ def model_factory(name: str | None) -> Callable[..., Any]:
     if not callable(factory):
         raise SettingError(f"--model {name}: it must be callable, (shape, classes) -> nn.Module")
     return factory
+
+
+def load_weights(model: nn.Module, path: str) -> None:
+    """Read what `--weights` names, a safetensors file, into the model.
+
+    Raises:
+        StoreError: it cannot be read, or does not fit the model.
+    """
+    try:
+        load_model(model, path)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise StoreError(f"--weights {path} cannot be loaded into the model: {error}") from error
 
 
 def override(settings: Settings, changes: Mapping[str, Any], path: str = "plan") -> Settings:

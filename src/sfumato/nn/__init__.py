@@ -4,6 +4,7 @@ from sfumato.nn.additive import AdditiveNoise as AdditiveNoise
 from sfumato.nn.additive import ConditionalAdditiveNoise as ConditionalAdditiveNoise
 from sfumato.nn.base import StochasticModule as StochasticModule
 from sfumato.nn.bound import Bound as Bound
+from sfumato.nn.clip import ClipNorm as ClipNorm
 from sfumato.nn.conditional.any_module import Conditional as Conditional
 from sfumato.nn.conditional.kernels import ConditionalConv1d as ConditionalConv1d
 from sfumato.nn.conditional.kernels import ConditionalConv2d as ConditionalConv2d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,8 +32,8 @@ def ceiling(job: Job, seed: int) -> dict[str, float]:
     return _resumed(job, values, released, job.plan.fractions[0], seed, "ceiling/all clean")
 
 
-def isotropic_leak(job: Job, sigma: float, seed: int) -> dict[str, float]:
-    """The leak of isotropic noise of scale `sigma`, under the same attackers."""
+def isotropic_leak(job: Job, sigma: float, seed: int) -> dict[str, Any]:
+    """The leak of isotropic noise of scale `sigma`, under the same attackers; each record's too."""
     cell = f"isotropic-leak/sigma-{sigma:g}/seed-{seed}"
     leak = attack(job, [isotropic(job.shape, sigma)], seed, cell=cell)
     return {
@@ -40,7 +41,14 @@ def isotropic_leak(job: Job, sigma: float, seed: int) -> dict[str, float]:
         "leak_linear": leak.linear,
         "leak_decoder": leak.network,
         "decoder_steps": leak.steps,
+        "missed": rounded(leak.missed),
+        "label_only": rounded(leak.label_only),
     }
+
+
+def rounded(values: Tensor) -> list[float]:
+    """Six digits of each, for a file that people may read."""
+    return [float(f"{value:.6g}") for value in values.tolist()]
 
 
 def isotropic_round(job: Job, fraction: float, sigma: float, seed: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ from sfumato.nn.mode import sampling
 from sfumato.nn.weights.base import BayesianModule
 from sfumato.nn.wrapped import Stochastic
 from sfumato.noise.source import SourceName
+from sfumato.obfuscation.secure import guarded, refuse_tracing, source_for
 from sfumato.placement.before import output_of
 
 
@@ -35,6 +36,9 @@ class Obfuscator(nn.Module):
         selection: a `SoftSelection`, or any module that maps the layer's input to π `[B, C, ...]`
             (an input-dependent gate); None while it is not learned yet.
         pre: the regular layers L before it; none when it is None.
+        secure: draw from the operating system's cryptographic source only, never under a fixed
+            seed or inside a traced graph, and check every draw's scale against its floor. Fit
+            first, then make it secure: `Obfuscator(o.layer, o.selection, o.pre, secure=True)`.
 
     Raises:
         SettingError: the layer is none of sfumato's, draws nothing, or draws weights (records of a
@@ -55,12 +59,15 @@ class Obfuscator(nn.Module):
         layer: StochasticModule,
         selection: nn.Module | None = None,
         pre: nn.Module | None = None,
+        *,
+        secure: bool = False,
     ) -> None:
         super().__init__()
         _check_parts(layer, selection, pre)
         self.pre = nn.Identity() if pre is None else pre
         self.layer = layer
         self.selection = selection
+        self.secure = secure
 
     @property
     def num_classes(self) -> int | None:
@@ -72,14 +79,19 @@ class Obfuscator(nn.Module):
 
         Raises:
             SettingError: the layer is conditional and no selection was learned, or the layer is
-                told to pass on its mean or an average.
+                told to pass on its mean or an average; in secure mode what `release` says.
             DataError: NaN or infinity in `x`, or a wrong shape.
         """
+        if self.secure:
+            refuse_tracing()
         check_finite(x)
         if any(part.mode != "sample" for part in _drawing(self.layer)):
             raise SettingError("an obfuscator never passes on the mean: that is nearly the record")
         self._check_draws()
-        return self.obfuscate(x, None)
+        if not self.secure:
+            return self.obfuscate(x, None)
+        with guarded(self.layer):
+            return self.obfuscate(x, None)
 
     def distribution(self, x: Tensor, selection: Any = None) -> Distribution:
         """The law of the release of `x`, under `selection` or under the learned one."""
@@ -87,10 +99,13 @@ class Obfuscator(nn.Module):
 
     def obfuscate(self, x: Tensor, selection: Any) -> Tensor:
         """As `release`, but with gradients and without checks: what `sf.fit` trains."""
-        return output_of(self.layer, *self._inputs(x, selection))
+        if not self.secure:
+            return output_of(self.layer, *self._inputs(x, selection))
+        with sampling(self.layer, "sample", source="os"):
+            return output_of(self.layer, *self._inputs(x, selection))
 
     @torch.no_grad()
-    def release(self, x: Tensor, labels: Tensor, *, source: SourceName = "torch") -> Tensor:
+    def release(self, x: Tensor, labels: Tensor, *, source: SourceName | None = None) -> Tensor:
         """One obfuscated copy of each record, under its own label.
 
         A record released twice is two releases: averaging K of them divides the noise by √K.
@@ -98,19 +113,31 @@ class Obfuscator(nn.Module):
         Args:
             x: `[B, ...]`.
             labels: `[B]`, or a class map or mask as the layer takes them.
-            source: where the noise comes from: `"torch"` or `"os"` (cryptographic).
+            source: where the noise comes from: `"torch"` or `"os"` (cryptographic); by default
+                torch's generator, and `"os"` in secure mode.
 
         Returns:
             The releases, without gradient.
 
         Raises:
-            SettingError: the layer is told to pass on an average over draws.
+            SettingError: the layer is told to pass on an average over draws. In secure mode: a
+                fixed seed or torch's source, a traced graph, a scale below its floor.
             DataError: NaN or infinity, wrong shapes, a class that does not exist.
         """
+        source = source_for(self.secure, source)
+        if self.secure:
+            refuse_tracing()
         check_finite(x)
         self._check_draws()
+        if self.secure:
+            with guarded(self.layer):
+                return self.obfuscate(x, labels)
         with sampling(self, "sample", source=source):
             return self.obfuscate(x, labels)
+
+    def rehearsal(self) -> Obfuscator:
+        """The same layers without secure mode, for audits: an attacker may seed the own draws."""
+        return Obfuscator(self.layer, self.selection, self.pre) if self.secure else self
 
     def digest(self) -> str:
         """SHA-256 over the layers' settings and weights: equal obfuscators have equal digests."""
@@ -143,21 +170,31 @@ class Obfuscator(nn.Module):
         layer: StochasticModule | None = None,
         selection: nn.Module | None = None,
         pre: nn.Module | None = None,
+        unaudited_ok: bool = False,
     ) -> Obfuscator:
         """Read what `save` wrote; no code from the file is run.
+
+        Warns with an `UnauditedWarning` unless the folder holds the privacy card of just this
+        obfuscator.
 
         Args:
             path: the folder.
             layer: needed only where the layer is not one of sfumato's.
             selection: needed only where the selection is a gate of your own.
-            pre: the regular layers, needed only where the obfuscator has some.
+            pre: the regular layers, needed only where they are not of a kind that the file can
+                describe (linear, convolution, pooling, flatten, clipping in sequence).
+            unaudited_ok: do not warn.
 
         Raises:
             StoreError: a file is missing, truncated, changed, or does not fit what is given.
         """
+        from sfumato.obfuscation.audited import warn_unless_audited
         from sfumato.obfuscation.store import load
 
-        return load(Path(path), layer, selection, pre)
+        obfuscator = load(Path(path), layer, selection, pre)
+        if not unaudited_ok:
+            warn_unless_audited(Path(path), obfuscator.digest())
+        return obfuscator
 
     def _check_draws(self) -> None:
         if any(part.draws > 1 for part in _drawing(self.layer)):

@@ -35,11 +35,13 @@ class Plan:
         target: stop after the round whose mean accuracy on clean test records reaches it.
         seeds: every round and baseline is repeated for each.
         knob: the weight of the obfuscation objective.
-        objective: `"information"` or `"max_entropy"`.
+        objective: what the knob weighs, see `sf.fit`.
         kind: `"conv"` or `"additive"`, see `sf.obfuscation.conditional`.
         sigma: the scale of the noise that the fit starts from.
         bound: clamp the location to (low, high); None for no clamp.
         sigmas: the scales of the isotropic baseline.
+        shares: the parts of the records that are released in the rows that release few, those
+            worth releasing (`sf.obfuscation.worth_releasing`), with isotropic noise.
         learner: the recipe of every classifier.
         fit: how the obfuscator is fitted.
         decoder: the budget of the attacker's network.
@@ -61,6 +63,7 @@ class Plan:
     sigma: float = 1.0
     bound: tuple[float, float] | None = None
     sigmas: tuple[float, ...] = (0.25, 0.5, 1.0)
+    shares: tuple[float, ...] = (0.1,)
     learner: Recipe = field(default_factory=Recipe)
     fit: FitSettings = field(default_factory=FitSettings)
     decoder: DecoderSettings = field(default_factory=DecoderSettings)
@@ -70,9 +73,8 @@ class Plan:
     attacked: int = 2000
 
     def __post_init__(self) -> None:
-        for fraction in self.fractions:
-            if not 0 < fraction <= 1:
-                raise SettingError(f"a fraction must lie in (0, 1], not {fraction}")
+        _in_unit_interval("a fraction", self.fractions)
+        _in_unit_interval("a share to release", self.shares)
         if not self.fractions or sorted(set(self.fractions)) != list(self.fractions):
             raise SettingError(f"fractions must grow from round to round, not {self.fractions}")
         if not self.knob >= 0:
@@ -86,6 +88,12 @@ class Plan:
             raise SettingError(f"seeds must be one or more different numbers, not {self.seeds}")
         if self.target is not None and not 0 < self.target <= 1:
             raise SettingError(f"the target accuracy must lie in (0, 1], not {self.target}")
+
+
+def _in_unit_interval(what: str, values: tuple[float, ...]) -> None:
+    for value in values:
+        if not 0 < value <= 1:
+            raise SettingError(f"{what} must lie in (0, 1], not {value}")
 
 
 @final

@@ -22,6 +22,7 @@ from sfumato.data.shards import ShardWriter, record_shape
 from sfumato.errors import DataError, SettingError, StoreError
 from sfumato.files import atomic, output_error, prepare_folder, sha256
 from sfumato.noise.source import SourceName
+from sfumato.obfuscation.secure import source_for
 
 _LOCK = ".release.lock"
 _VERSIONED = ("sfumato", "torch", "pyarrow")
@@ -44,7 +45,7 @@ def release_dataset(
     data: Dataset[Any],
     out: str | Path,
     *,
-    source: SourceName = "torch",
+    source: SourceName | None = None,
     shard_size: int = 4096,
     classes: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -64,8 +65,8 @@ def release_dataset(
         data: map-style or iterable; items are a tensor and a label. One without a tensor `labels`
             is read twice, first for its labels. It must give the same records each time.
         out: the folder; it is made if it is not there.
-        source: where the noise comes from: torch's generator, or the operating system's
-            cryptographic one.
+        source: where the noise comes from: torch's generator (the default), or the operating
+            system's cryptographic one (that of a secure obfuscator).
         shard_size: how many records a file holds.
         classes: class names; by default those of the data set, or else "0", "1", ...
         progress: called with the number of records released so far and the number in all.
@@ -81,6 +82,7 @@ def release_dataset(
         OutputError: `out` cannot be written, or the disk is full; whole shards are kept.
         MissingDependency: `sfumato[data]` is not installed.
     """
+    source = source_for(getattr(obfuscator, "secure", False), source)
     if source not in get_args(SourceName):
         names = ", ".join(get_args(SourceName))
         raise SettingError(f"source must be one of {names}, not {source!r}")

@@ -21,9 +21,10 @@ from sfumato.obfuscation.fit import fit
 from sfumato.obfuscation.obfuscator import Obfuscator
 from sfumato.obfuscation.pictures import save_pictures
 from sfumato.obfuscation.plan import Job
+from sfumato.obfuscation.screening import Screening
 from sfumato.obfuscation.start import conditional
 from sfumato.privacy import DecoderSettings, Leak, Mechanism, measure_leak
-from sfumato.train import Progress, accuracy, derive, seeded, train_classifier
+from sfumato.train import Progress, Recipe, accuracy, derive, seeded, train_classifier
 
 
 def state_folder(job: Job, fraction: float, seed: int) -> Path:
@@ -107,20 +108,35 @@ def resume(
     model: nn.Module,
     values: Tensor,
     released: Tensor,
-    screening: Any,
+    screening: Screening | None,
     name: str,
     purpose: tuple[Any, ...],
 ) -> None:
     """Step 4: go on training NN-p on the records as they are now, clean or released."""
+    labels = torch.from_numpy(job.train[1])
+    go_on(job, model, (values, labels), released, screening, name, purpose)
 
-    def screen(x: Tensor, index: Tensor) -> Tensor:
-        return screening(x, released[index])
+
+def go_on(
+    job: Job,
+    model: nn.Module,
+    material: tuple[Tensor, Tensor],
+    released: Tensor,
+    screening: Screening | None,
+    name: str,
+    purpose: tuple[Any, ...],
+    learner: Recipe | None = None,
+) -> None:
+    """Go on training NN-p on any records and labels, screened where they are releases."""
+
+    def screen(x: Tensor, index: Tensor, behind: float) -> Tensor:
+        assert screening is not None
+        return screening.at(behind)(x, released[index])
 
     train_classifier(
         model,
-        values,
-        torch.from_numpy(job.train[1]),
-        job.plan.learner,
+        *material,
+        learner or job.plan.learner,
         seed=derive(*purpose),
         augment=None if screening is None else screen,
         checkpoint=checkpoint_file(job, name),
@@ -179,7 +195,7 @@ def constant_image(job: Job, model: nn.Module, obfuscator: Obfuscator, seed: int
 def _fitted(job: Job, fraction: float, seed: int, name: str) -> Obfuscator:
     plan, folder = job.plan, state_folder(job, fraction, seed)
     if (folder / "obfuscator" / "obfuscator.json").exists():
-        return Obfuscator.load(folder / "obfuscator")
+        return Obfuscator.load(folder / "obfuscator", unaudited_ok=True)
     part, (inputs, labels) = clean_part(job, fraction, seed), job.records()
     names = tuple(str(c) for c in range(job.classes))
     obfuscator = conditional(job.shape, job.classes, plan.sigma, kind=plan.kind, bound=plan.bound)
@@ -203,7 +219,8 @@ def _releasing(job: Job, fraction: float, seed: int, own: Obfuscator) -> list[Ob
     before = [p for p in job.plan.fractions if p < fraction]
     if not before:
         return [own]
-    first = [Obfuscator.load(state_folder(job, p, seed) / "obfuscator") for p in before]
+    loaded = (state_folder(job, p, seed) / "obfuscator" for p in before)
+    first = [Obfuscator.load(path, unaudited_ok=True) for path in loaded]
     return [*first, own] if job.plan.rerelease else first[:1]
 
 

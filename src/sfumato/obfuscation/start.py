@@ -24,18 +24,25 @@ from sfumato.obfuscation.obfuscator import Obfuscator
 Kind = Literal["conv", "additive"]
 
 
-def isotropic(shape: Sequence[int], sigma: float, *, noise: LocationScale = GAUSSIAN) -> Obfuscator:
+def isotropic(
+    shape: Sequence[int],
+    sigma: float,
+    *,
+    noise: LocationScale = GAUSSIAN,
+    bound: BoundLike = None,
+) -> Obfuscator:
     """The baseline everything is held against: x + σ ε, the same for every label and element.
 
     Args:
         shape: the shape of one record.
         sigma: the scale of the noise, in units of the record.
         noise: the noise law.
+        bound: clamp the location to (low, high), which a certificate needs.
 
     Raises:
         SettingError: `sigma` is not above the law's `min_scale`.
     """
-    layer = AdditiveNoise(shape, noise)
+    layer = AdditiveNoise(shape, noise, bound)
     with torch.no_grad():
         layer.weight[1] = raw_scale(sigma, noise.min_scale)
     return Obfuscator(layer)

@@ -17,6 +17,7 @@ from sfumato.errors import SfumatoError, StoreError
 from sfumato.files import atomic, prepare_folder, read_json, sha256, write_json
 from sfumato.nn import SoftSelection, StochasticModule
 from sfumato.obfuscation.obfuscator import Obfuscator
+from sfumato.obfuscation.regular import build_regular, describe_regular
 
 SCHEMA = "sfumato.obfuscator/1"
 SETTINGS = "obfuscator.json"
@@ -25,12 +26,12 @@ Built = TypeVar("Built", bound=nn.Module)
 
 def describe(obfuscator: Obfuscator) -> dict[str, Any]:
     """What the obfuscator is made of, as JSON values."""
+    selection, pre = obfuscator.selection, obfuscator.pre
     return {
         "layer": _describe_module(obfuscator.layer),
-        "selection": None
-        if obfuscator.selection is None
-        else _describe_module(obfuscator.selection),
-        "pre": None if isinstance(obfuscator.pre, nn.Identity) else str(obfuscator.pre),
+        "selection": None if selection is None else _describe_module(selection),
+        "pre": None if isinstance(pre, nn.Identity) else describe_regular(pre) or str(pre),
+        **({"secure": True} if obfuscator.secure else {}),
     }
 
 
@@ -64,15 +65,11 @@ def load(
         raise StoreError(f"there is no obfuscator at {folder}: the folder does not exist")
     settings = _read_settings(folder / SETTINGS)
     weights = _read_weights(folder, settings["weights"])
-    if pre is None and settings["pre"] is not None:
-        raise StoreError(
-            f"the obfuscator in {folder} has regular layers before its noise: pass them as "
-            f"pre=..., built as {settings['pre']!r}"
-        )
     obfuscator = Obfuscator(
         layer or _build(settings["layer"], folder, "layer", StochasticModule),
         selection or _read_selection(settings["selection"], folder),
-        pre,
+        pre or _read_regular(settings["pre"], folder),
+        secure=settings.get("secure", False),
     )
     try:
         obfuscator.load_state_dict(weights, assign=True)  # assigned, they keep their precision
@@ -109,6 +106,7 @@ def _laid_out(settings: dict[str, Any]) -> bool:
         and isinstance(weights, dict)
         and all(isinstance(weights.get(key), str) for key in ("file", "sha256"))
         and all(_describes_module(entry) for entry in described)
+        and isinstance(settings.get("secure", False), bool)
     )
 
 
@@ -134,6 +132,21 @@ def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Any]:
 
 def _read_selection(entry: dict[str, Any] | None, folder: Path) -> nn.Module | None:
     return None if entry is None else _build(entry, folder, "selection", SoftSelection)
+
+
+def _read_regular(entry: dict[str, Any] | str | None, folder: Path) -> nn.Module | None:
+    if entry is None:
+        return None
+    if isinstance(entry, str):
+        raise StoreError(
+            f"the obfuscator in {folder} has regular layers before its noise: pass them as "
+            f"pre=..., built as {entry!r}"
+        )
+    try:
+        return build_regular(entry)
+    except (TypeError, ValueError, SfumatoError) as error:
+        detail = " ".join(str(error).split())
+        raise StoreError(f"the regular layers in {folder} do not fit: {detail}") from error
 
 
 def _build(entry: dict[str, Any], folder: Path, role: str, kind: type[Built]) -> Built:

@@ -8,7 +8,7 @@ from typing import Protocol, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Normal
 
 
 class Mechanism(Protocol):
@@ -33,33 +33,51 @@ class Knowledge:
         labels: `[N]`.
         num_classes: number of classes.
         mechanisms: one for each release that the attacker holds of a record.
+        releases: K, how many fresh releases of each mechanism are averaged.
     """
 
     inputs: Tensor
     labels: Tensor
     num_classes: int
     mechanisms: Sequence[Mechanism]
+    releases: int = 1
 
     @torch.no_grad()
     def draw(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Fresh releases, flat and side by side: `[B, releases * size]`."""
-        parts = [m.release(inputs, labels).flatten(1) for m in self.mechanisms]
-        return torch.cat(parts, dim=1)
+        """Fresh averages of K releases, flat and side by side: `[B, mechanisms * size]`."""
+        return torch.cat([self._average(m, inputs, labels).flatten(1) for m in self.mechanisms], 1)
 
     @torch.no_grad()
-    def moments(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the releases, flat and side by side, without drawing."""
-        means, variances = [], []
-        for mechanism in self.mechanisms:
-            law = mechanism.distribution(inputs, labels)
-            means.append(law.mean.flatten(1))
-            variances.append(law.variance.flatten(1))
-        return torch.cat(means, 1), torch.cat(variances, 1)
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shape of one release of each mechanism."""
+        one = self.inputs[:1], self.labels[:1]
+        return [tuple(m.release(*one).shape[1:]) for m in self.mechanisms]
 
     def class_means(self, values: Tensor) -> Tensor:
         """The mean of `values` `[N, d]` for each class, `[C, d]`; of all for an absent class."""
-        means = [
-            values[self.labels == c].mean(0) if bool((self.labels == c).any()) else values.mean(0)
-            for c in range(self.num_classes)
-        ]
-        return torch.stack(means)
+        return class_means(values, self.labels, self.num_classes)
+
+    def _average(self, mechanism: Mechanism, inputs: Tensor, labels: Tensor) -> Tensor:
+        total = mechanism.release(inputs, labels)
+        if self.releases == 1:
+            return total
+        law = _normal(mechanism, inputs, labels) if self.releases > 2 else None
+        if law is not None and law.mean.shape == total.shape:  # one draw of the average's own law
+            return law.mean + law.stddev * torch.randn_like(total) / self.releases**0.5
+        for _ in range(self.releases - 1):
+            total = total + mechanism.release(inputs, labels)
+        return total / self.releases
+
+
+def _normal(mechanism: Mechanism, inputs: Tensor, labels: Tensor) -> Normal | None:
+    try:
+        law = mechanism.distribution(inputs, labels)
+    except (AttributeError, NotImplementedError):
+        return None
+    return law if type(law) is Normal else None
+
+
+def class_means(values: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """The mean of `values` `[N, ...]` for each class, `[C, ...]`; of all for an absent class."""
+    members = [labels == c for c in range(num_classes)]
+    return torch.stack([(values[m] if bool(m.any()) else values).mean(0) for m in members])

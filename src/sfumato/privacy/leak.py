@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import DataError
+from sfumato.privacy.attacks.decoder import DecoderSettings, NetworkDecoder
+from sfumato.privacy.attacks.wiener import LinearDecoder
 from sfumato.privacy.knowledge import Knowledge, Mechanism
-from sfumato.privacy.linear import LinearDecoder
-from sfumato.privacy.network import DecoderSettings, NetworkDecoder
 from sfumato.train.loop import Progress, silent
 from sfumato.train.seed import seeded
 
@@ -28,11 +28,13 @@ class Leak:
     little below 0 where there is nothing to find.
 
     Args:
-        linear: of the better of the two linear decoders.
+        linear: of the linear decoder.
         network: of the decoder network.
         steps: the optimiser steps that the network took.
         records: how many records were attacked.
         reconstruct: the strongest decoder: flat releases `[B, ...]`, labels -> records `[B, d]`.
+        missed: its squared error of every attacked record, `[N]`.
+        label_only: that of the class mean, `[N]`.
     """
 
     linear: float
@@ -40,6 +42,8 @@ class Leak:
     steps: int
     records: int
     reconstruct: Reconstruct
+    missed: Tensor
+    label_only: Tensor
 
     @property
     def strongest(self) -> float:
@@ -84,21 +88,22 @@ def measure_leak(
         )
     known = Knowledge(*auxiliary, num_classes, listed)
     with seeded(seed, "leak"):
-        linears = [LinearDecoder(known, pooled=pooled) for pooled in (True, False)]
+        linear = LinearDecoder(known)
         releases = known.draw(*target)
-        leaks = [_gain(known, decoder.reconstruct, releases, target) for decoder in linears]
-        start = linears[0] if leaks[0] >= leaks[1] else linears[1]
-        network = NetworkDecoder(known, start, settings or DecoderSettings(), seed, progress)
-        deep = _gain(known, network.reconstruct, releases, target)
-    best: Reconstruct = network.reconstruct if deep >= max(leaks) else start.reconstruct
-    return Leak(max(leaks), deep, network.steps, len(target[0]), best)
+        network = NetworkDecoder(known, linear, settings or DecoderSettings(), seed, progress)
+        decoders: list[Reconstruct] = [linear.reconstruct, network.reconstruct]
+        records, labels = target[0].flatten(1), target[1]
+        missed = [_squared(decode(releases, labels), records) for decode in decoders]
+    label_only = _squared(known.class_means(known.inputs.flatten(1))[labels], records)
+    plain, deep = (_gain(one, label_only) for one in missed)
+    best = int(deep >= plain)
+    return Leak(plain, deep, network.steps, len(records), decoders[best], missed[best], label_only)
 
 
-def _gain(
-    known: Knowledge, reconstruct: Reconstruct, releases: Tensor, target: tuple[Tensor, Tensor]
-) -> float:
-    records, labels = target[0].flatten(1), target[1]
-    means = known.class_means(known.inputs.flatten(1))
-    error = (reconstruct(releases, labels) - records).square().sum()
-    label_only = (means[labels] - records).square().sum()
-    return float(1 - error / label_only.clamp(min=torch.finfo(error.dtype).tiny))
+def _squared(guess: Tensor, records: Tensor) -> Tensor:
+    return (guess - records).square().sum(1)
+
+
+def _gain(missed: Tensor, label_only: Tensor) -> float:
+    tiny = torch.finfo(missed.dtype).tiny
+    return float(1 - missed.sum() / label_only.sum().clamp(min=tiny))

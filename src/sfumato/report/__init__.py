@@ -12,6 +12,9 @@ except ImportError as error:
         f'the report needs {error.name}, which is not installed: pip install "sfumato[report]"'
     ) from error
 
+from sfumato.report.card import card_schema as card_schema
+from sfumato.report.card import validate_card as validate_card
+from sfumato.report.card import write_card as write_card
 from sfumato.report.page import write_report as write_report
 from sfumato.report.schema import SCHEMA as SCHEMA
 from sfumato.report.schema import validate as validate

@@ -16,7 +16,7 @@ from sfumato.train.recipe import Recipe
 from sfumato.train.seed import derive, generator, seeded
 
 Progress: TypeAlias = Callable[[dict[str, Any]], None]
-Augment: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Augment: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def silent(_: dict[str, Any]) -> None:
@@ -45,7 +45,8 @@ def train_classifier(
         labels: `[N]`.
         recipe: how long and how fast.
         seed: of this training.
-        augment: changes a batch before the model sees it; gets the batch and its record numbers.
+        augment: changes a batch before the model sees it; gets the batch, its record numbers, and
+            the part of the training that is behind, in [0, 1).
         checkpoint: a file that holds the state after every epoch; training resumes from it.
         progress: called after every epoch with epoch, epochs and loss.
 
@@ -82,10 +83,11 @@ def _epoch(
     batches = order.split(recipe.batch_size)
     total, classes = 0.0, int(labels.max()) + 1
     for number, batch in enumerate(batches):
+        step, steps = epoch * len(batches) + number, epochs * len(batches)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(epoch * len(batches) + number, epochs * len(batches))
+            group["lr"] = recipe.rate(step, steps)
         x = inputs[batch]
-        logits = model(x if augment is None else augment(x, batch))
+        logits = model(x if augment is None else augment(x, batch, step / steps))
         _check_logits(logits, batch, classes)
         loss = F.cross_entropy(logits, labels[batch])
         optimizer.zero_grad()
