@@ -134,6 +134,15 @@ def test_fit_release_and_training_on_releases(
     assert [shard["rows"] for shard in manifest["shards"]] == [500, 500, manifest["count"] - 1000]
     assert {path.suffix for path in (here / "rel/released").iterdir()} == {".parquet", ".json"}
 
+    few = ["release", "--obfuscator", "fit", "--out", "few", "--share", "0.1"]
+    assert main(few) == 2
+    assert "--weights" in capsys.readouterr().err
+    assert main([*few, "--policy", "random"]) == 0
+    assert "saved without an audit" in capsys.readouterr().out
+    chosen = read_json(here / "few/chosen.json")["records"]
+    assert len(chosen) == read_json(here / "few/results.json")["manifest"]["count"]
+    assert len(chosen) == round(0.1 * manifest["count"])
+
     quick = ["--plan.learner", "{epochs: 1, min_steps: 0}", "--seeds", "1"]
     model = ["--model", f"{__name__}:linear"]
     test = ["--released", "rel", "--clean", "digits", "--test", "digits"]

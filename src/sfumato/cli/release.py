@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
@@ -13,7 +14,7 @@ from sfumato.cli.folder import RunFolder
 @final
 @dataclass(frozen=True, kw_only=True)
 class ReleaseOptions:
-    """Release every record of a data set once, with its own label, into OUT/released.
+    """Release the records of a data set once, with their own labels, into OUT/released.
 
     Hand on that folder and nothing else of the run. An interrupted release goes on where it
     stopped, and no record is drawn twice. There is no seed: noise that can be drawn again can be
@@ -32,20 +33,39 @@ class ReleaseOptions:
     """Where the noise comes from: the operating system's cryptographic generator, or torch's."""
     shard_size: int = 4096
     """Records in a file."""
+    share: float = 1.0
+    """Release only so many of the records, those that a model learns most from. The others stay at
+    home; OUT/chosen.json says which ones went out."""
+    policy: Literal["auto", "random", "hard"] = "auto"
+    """Which ones: those that the model of --weights knows least, random ones, or with auto the
+    former where that model is right on 80 % of the records."""
+    model: str | None = None
+    """module:factory of that model; by default a small convolutional network."""
+    weights: str | None = None
+    """Its trained weights, a safetensors file; it must not have seen the records."""
 
 
 def run(options: ReleaseOptions, folder: RunFolder | None) -> list[str]:
     """Release, and write the report."""
+    from torch.utils.data import Dataset
+
     import sfumato as sf
+    from sfumato.cli.choosing import choose
     from sfumato.cli.progress import Display
     from sfumato.data import load
+    from sfumato.errors import UnauditedWarning
     from sfumato.obfuscation.release import release_dataset
 
     assert folder is not None
     path = Path(options.obfuscator)
     if (path / "obfuscator").is_dir():  # the folder of a run, with the obfuscator inside
         path = path / "obfuscator"
-    obfuscator, data = sf.Obfuscator.load(path), load(options.data, options.split)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UnauditedWarning)
+        obfuscator = sf.Obfuscator.load(path)
+    data: Dataset[Any] = load(options.data, options.split)
+    if options.share < 1:
+        data = choose(options, data, folder.path)
     released = folder.path / "released"
     with Display(folder.path) as display:
         manifest = release_dataset(
@@ -69,7 +89,8 @@ def run(options: ReleaseOptions, folder: RunFolder | None) -> list[str]:
             "manifest": asdict(manifest),
         }
     )
-    return [f"released: {released} ({manifest.count} records)", f"report: {report}"]
+    lines = [f"warning: {warning.message}" for warning in said]
+    return [*lines, f"released: {released} ({manifest.count} records)", f"report: {report}"]
 
 
 COMMAND = Command(
@@ -80,5 +101,6 @@ COMMAND = Command(
     examples=(
         "sfumato release --obfuscator runs/fit --data path/to/mnist --out runs/release",
         "sfumato release --obfuscator obfuscator --data path/to/pictures --shard_size 1000",
+        "sfumato release --obfuscator runs/fit --share 0.1 --weights clean-part.safetensors",
     ),
 )

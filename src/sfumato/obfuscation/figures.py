@@ -40,6 +40,7 @@ def verdict(results: dict[str, Any]) -> list[str]:
     lines: list[Line] = []
     for entry in results["rounds"]:
         lines += _against_isotropic(entry, results["baselines"])
+        lines += _against_few(entry, results["baselines"])
         lines += _against_no_records(entry, results["baselines"])
         lines += _shortcut(entry, len(results["data"]["classes"]))
     if results["rounds"] and results["rounds"][0]["clean_only"]["n"] == 1:
@@ -92,6 +93,28 @@ def _beside_the_curve(
         f"{where}: the leak of {leak:.2f} lies outside of the isotropic noise that was run, "
         "so the two cannot be compared there."
     )
+
+
+def _against_few(entry: dict[str, Any], baselines: dict[str, Any]) -> list[Line]:
+    """Few records under plain noise, where they train as well and leak less than all of them."""
+    own, leak = entry["with_released_unscreened"]["mean"], entry["leak"]["mean"]
+    better = [
+        row
+        for row in baselines.get("few") or ()
+        if row["fraction"] == entry["fraction"]
+        and row["accuracy"]["mean"] >= own
+        and row["leak"]["mean"] <= leak
+    ]
+    if not better:
+        return []
+    best = min(better, key=lambda row: row["leak"]["mean"])
+    text = (
+        f"At {_percent(entry['fraction'])} clean, releasing few records wins: "
+        f"{_percent(best['share'])} of them, under isotropic noise of σ = {best['sigma']:g}, give "
+        f"{_percent(best['accuracy']['mean'])} at a leak of {best['leak']['mean']:.2f} over all "
+        f"records and {best['leak_released']['mean']:.2f} for each that is released. Prefer it."
+    )
+    return [(_LOSS, text)]
 
 
 def _against_no_records(entry: dict[str, Any], baselines: dict[str, Any]) -> list[Line]:

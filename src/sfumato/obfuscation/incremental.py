@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -14,7 +15,7 @@ from sfumato.data import gather
 from sfumato.data.records import Records
 from sfumato.errors import SettingError
 from sfumato.files import prepare_folder, read_json, write_json
-from sfumato.obfuscation import baselines, rounds
+from sfumato.obfuscation import baselines, few, rounds
 from sfumato.obfuscation.figures import figure, verdict
 from sfumato.obfuscation.plan import Job, ModelFactory, Plan
 from sfumato.train import Cell, provenance, run_cells
@@ -117,6 +118,9 @@ def _cells(job: Job, fraction: float) -> list[Cell]:
                 cells.append(_cell(name, baselines.isotropic_leak, job, sigma, seed))
             name = f"isotropic-{fraction:g}/{end}"
             cells.append(_cell(name, baselines.isotropic_round, job, fraction, sigma, seed))
+            for share in plan.shares if first else ():
+                name = f"few-{share:g}/{end}"
+                cells.append(_cell(name, few.few_round, job, fraction, sigma, share, seed))
         if first:
             mean = (job, fraction, plan.sigma, seed)
             cells.append(_cell(f"class-mean/seed-{seed}", baselines.class_mean_round, *mean))
@@ -165,8 +169,24 @@ def _results(job: Job, table: dict[str, Any], done: Sequence[float]) -> dict[str
     return {
         "ceiling": over_seeds("ceiling"),
         "rounds": listed,
-        "baselines": {"isotropic": isotropic, "class_mean": mean},
+        "baselines": {"isotropic": isotropic, "few": _few(plan, table), "class_mean": mean},
     }
+
+
+def _few(plan: Plan, table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that release few records; their noise was attacked as isotropic noise on all."""
+    rows: list[dict[str, Any]] = []
+    for share, sigma in itertools.product(plan.shares, plan.sigmas if plan.baselines else ()):
+        ends = [f"sigma-{sigma:g}/seed-{seed}" for seed in plan.seeds]
+        cells = [table[f"few-{share:g}/{end}"] for end in ends]
+        leaks = [
+            few.few_leaks(table[f"isotropic-leak/{end}"], cell["out"])
+            for end, cell in zip(ends, cells, strict=True)
+        ]
+        row: dict[str, Any] = {"fraction": plan.fractions[0], "share": share, "sigma": sigma}
+        row["accuracy"] = figure(cell["accuracy"] for cell in cells)
+        rows.append(row | {key: figure(one[key] for one in leaks) for key in leaks[0]})
+    return rows
 
 
 def _described(job: Job, train: Records, test: Records, command: str) -> dict[str, Any]:

@@ -14,6 +14,13 @@ def isotropic(results: Mapping[str, Any], fraction: float) -> list[dict[str, Any
     return sorted(kept, key=lambda entry: entry["sigma"])
 
 
+def few(results: Mapping[str, Any], fraction: float) -> list[dict[str, Any]]:
+    """The rows of one clean part that release few records, the least noise first."""
+    entries = (results.get("baselines") or {}).get("few") or []
+    kept = [entry for entry in entries if entry["fraction"] == fraction]
+    return sorted(kept, key=lambda entry: (entry["share"], entry["sigma"]))
+
+
 def class_mean(results: Mapping[str, Any], fraction: float) -> dict[str, Any] | None:
     """Class mean + noise, if it was run with this clean part."""
     entry = (results.get("baselines") or {}).get("class_mean")

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from markupsafe import Markup
 
-from sfumato.report.baselines import class_mean, isotropic
+from sfumato.report.baselines import class_mean, few, isotropic
 from sfumato.report.numerals import NOTHING, accuracy, grouped, leak, number, percent, short
 
 Cell = str | Markup
@@ -75,7 +75,7 @@ def baselines_table(results: Mapping[str, Any]) -> Table:
         curve = isotropic(results, entry["fraction"])
         mean = class_mean(results, entry["fraction"])
         if curve or mean:
-            table.rows.extend(_against(entry, curve, mean))
+            table.rows.extend(_against(entry, curve, few(results, entry["fraction"]), mean))
     if table.rows:
         ceiling = [accuracy(results["ceiling"]), NOTHING]
         table.rows.append(Row("All records clean", "the ceiling", ceiling))
@@ -85,6 +85,7 @@ def baselines_table(results: Mapping[str, Any]) -> Table:
 def _against(
     entry: Mapping[str, Any],
     curve: Sequence[Mapping[str, Any]],
+    chosen: Sequence[Mapping[str, Any]],
     mean: Mapping[str, Any] | None,
 ) -> list[Row]:
     ours = [accuracy(entry["with_released"]), leak(entry["leak"])]
@@ -97,6 +98,10 @@ def _against(
     for one in curve:
         title = f"Isotropic noise, σ\u00a0=\u00a0{short(one['sigma'])}"
         rows.append(Row(title, "", [accuracy(one["accuracy"]), leak(one["leak"])]))
+    for one in chosen:
+        title = f"Only {percent(one['share'])} released, σ\u00a0=\u00a0{short(one['sigma'])}"
+        about = f"each released record leaks {short(round(one['leak_released']['mean'], 2))}"
+        rows.append(Row(title, about, [accuracy(one["accuracy"]), leak(one["leak"])]))
     if mean is not None:
         title = f"Class mean + noise, σ\u00a0=\u00a0{short(mean['sigma'])}"
         rows.append(Row(title, "", [accuracy(mean["accuracy"]), leak(mean["leak"])]))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sfumato.report.baselines import class_mean, fractions_with_baselines, isotropic
+from sfumato.report.baselines import class_mean, few, fractions_with_baselines, isotropic
 from sfumato.report.labels import Label, place
 from sfumato.report.numerals import percent, short
 from sfumato.report.palette import light
@@ -55,6 +55,10 @@ def _curves(
     if mean is not None:
         look = {"color": light("mean"), "marker": "^", "label": "class mean + noise"}
         _point(axes, mean["leak"], mean["accuracy"], **look)
+    for number, one in enumerate(few(results, fraction)):
+        look = {"color": light("isotropic"), "marker": "D", "markerfacecolor": light("paper")}
+        named = {} if number else {"label": "only records worth releasing, isotropic noise"}
+        _point(axes, one["leak"], one["accuracy"], **look, **named)
     for entry in rounds:
         same = entry["fraction"] == fraction
         look: dict[str, Any] = {"color": light("ours"), "marker": "o", "zorder": 3}
@@ -126,6 +130,11 @@ def _name_points(
         (f"σ {short(entry['sigma'])}", entry["leak"], entry["accuracy"], light("isotropic"))
         for entry in isotropic(results, fraction)
     ]
+    curve += [
+        (f"{percent(one['share'])}, σ {short(one['sigma'])}", one["leak"], one["accuracy"],
+         light("isotropic"))
+        for one in few(results, fraction)
+    ]  # fmt: skip
     labels = [
         Label(text, leak["mean"], 100 * accuracy["mean"], colour)
         for text, leak, accuracy, colour in ours + curve
@@ -139,7 +148,7 @@ def _covered(
     """Every spot of a panel that a label must leave free, in data units."""
     curve = isotropic(results, fraction)
     same = [entry for entry in rounds if entry["fraction"] == fraction]
-    shown = [(entry["leak"], entry["accuracy"]) for entry in curve]
+    shown = [(one["leak"], one["accuracy"]) for one in [*curve, *few(results, fraction)]]
     shown += [(entry["leak"], entry["with_released"]) for entry in rounds]
     shown += [
         (entry["leak"], entry["with_released_unscreened"])
