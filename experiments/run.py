@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     write_json(target / f"{given.configuration.stem}.json", results)
     with atomic(target / f"{given.configuration.stem}.md") as part:
         part.write_text(text, encoding="utf-8")
+    if hasattr(table, "draw"):
+        with atomic(target / f"{given.configuration.stem}.svg") as part:
+            table.draw(results, part)
     print(text)
     return 0
 
