@@ -13,7 +13,7 @@ from experiments.tradeoff.setup import Setup, clean_model, full_model, learned, 
 from sfumato.data import Records
 from sfumato.nn import ConditionalConv2d
 from sfumato.obfuscation import margins, worth_releasing
-from sfumato.privacy import Mechanism, measure
+from sfumato.privacy import Mechanism, Served, measure
 from sfumato.privacy.attacks import (
     Attack,
     LinearAttack,
@@ -22,7 +22,6 @@ from sfumato.privacy.attacks import (
     NetworkAttack,
     Scene,
 )
-from sfumato.privacy.attacks.selection import Served
 from sfumato.train import accuracy, derive, seeded
 
 

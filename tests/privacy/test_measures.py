@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sfumato.errors import DataError
 from sfumato.privacy import best_per_record, measure
-from sfumato.privacy.measures import Figure
+from sfumato.privacy.measures import Estimate
 from sfumato.privacy.similarity import correlation, psnr, ssim
 
 
@@ -68,11 +68,11 @@ MEANS = torch.stack([RECORDS[0::2].mean(0), RECORDS[1::2].mean(0)])
 
 def test_the_two_ends() -> None:
     nothing = measure(MEANS[LABELS], RECORDS, LABELS, MEANS)
-    assert nothing.leak == Figure(0.0, 0.0, 0.0, 200)
+    assert nothing.leak == Estimate(0.0, 0.0, 0.0, 200)
     assert nothing.leak_95.value == 0
     assert nothing.over_half.value == 0
     whole = measure(RECORDS, RECORDS, LABELS, MEANS)
-    assert whole.leak == Figure(1.0, 1.0, 1.0, 200)
+    assert whole.leak == Estimate(1.0, 1.0, 1.0, 200)
     assert whole.over_half.value == 1
     assert whole.pearson.value == pytest.approx(1)
     assert bool((whole.per_record == 1).all())

@@ -23,7 +23,7 @@ from sfumato.privacy.attacks.membership import MembershipAttack
 from sfumato.privacy.audits.material import released_folder
 from sfumato.privacy.audits.store import CARD, PAGE
 from sfumato.privacy.card import PrivacyCard
-from sfumato.report import validate_card
+from sfumato.report import validate_card, write_card
 
 MEMBERS = 2000
 """So many records of each part are looked at for membership."""
@@ -59,6 +59,7 @@ def audit_obfuscator(options: AuditOptions, folder: RunFolder) -> list[str]:
             progress=lambda event: _show(display, event),
         )
     validate_card(read_json(card.save(folder.path)))
+    write_card(card, folder.path)
     lines = [*card.verdict, *_signed(options, card, place, folder.path)]
     lines.append(f"card: {folder.path / PAGE}")
     bounds = {name: getattr(options, name) for name in ("max_leak", "max_linkage", "max_epsilon")}

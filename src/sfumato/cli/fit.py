@@ -34,9 +34,9 @@ class FitOptions:
     knob: float | None = None
     """Weight of the obfuscation objective: more hides more and costs accuracy. By default that of
     sfumato.obfuscation.Plan."""
-    objective: Literal[
-        "information", "full_information", "max_entropy", "wiener", "adversary"
-    ] = "information"
+    objective: Literal["information", "full_information", "max_entropy", "wiener", "adversary"] = (
+        "information"
+    )
     """What the knob weighs."""
     kind: Literal["conv", "additive"] = "conv"
     """Location and scale: convolutions of the record, or free values for each of its elements."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from sfumato.data.order import stratified_order
 from sfumato.data.records import Records
@@ -23,7 +22,7 @@ from sfumato.obfuscation.pictures import save_pictures
 from sfumato.obfuscation.plan import Job
 from sfumato.obfuscation.screening import Screening
 from sfumato.obfuscation.start import conditional
-from sfumato.privacy import DecoderSettings, Leak, Mechanism, measure_leak
+from sfumato.privacy import DecoderSettings, Leak, Mechanism, Served, measure_leak
 from sfumato.train import Progress, Recipe, accuracy, derive, seeded, train_classifier
 
 
@@ -272,26 +271,10 @@ def _leak(job: Job, fraction: float, seed: int, known: list[Obfuscator]) -> dict
     return figures
 
 
-@final
-@dataclass(frozen=True)
-class _Serving:
-    """The obfuscator as it serves records without a label, for the attacker to know."""
-
-    obfuscator: Obfuscator
-
-    def release(self, x: Tensor, _: Tensor) -> Tensor:
-        """One release under the learned selection."""
-        return self.obfuscator(x)
-
-    def distribution(self, x: Tensor, _: Tensor) -> Distribution:
-        """Its law."""
-        return self.obfuscator.distribution(x)
-
-
 def _served_leak(job: Job, obfuscator: Obfuscator, seed: int, cell: str) -> float:
     """The leak of records served under the learned selection, against linear decoders."""
     linear = replace(job.plan.decoder, steps=0)
-    return attack(job, [_Serving(obfuscator)], seed, linear, cell=cell).linear
+    return attack(job, [Served(obfuscator)], seed, linear, cell=cell).linear
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

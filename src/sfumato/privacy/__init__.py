@@ -19,9 +19,10 @@ from sfumato.privacy.information import CriticSettings as CriticSettings
 from sfumato.privacy.information import mutual_information as mutual_information
 from sfumato.privacy.knowledge import Knowledge as Knowledge
 from sfumato.privacy.knowledge import Mechanism as Mechanism
+from sfumato.privacy.knowledge import Served as Served
 from sfumato.privacy.leak import Leak as Leak
 from sfumato.privacy.leak import measure_leak as measure_leak
-from sfumato.privacy.measures import Figure as Figure
+from sfumato.privacy.measures import Estimate as Estimate
 from sfumato.privacy.measures import Measured as Measured
 from sfumato.privacy.measures import best_per_record as best_per_record
 from sfumato.privacy.measures import measure as measure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
@@ -104,27 +103,23 @@ class PrivacyCard:
         return passed_bounds(self, max_leak, max_linkage, max_epsilon)
 
     def save(self, folder: str | Path, *, pictures: bool = True) -> Path:
-        """Write `privacy_card.json`, its page and its pictures into `folder`.
+        """Write `privacy_card.json` and its pictures into `folder`.
 
-        The JSON holds no record. `privacy_card.html` and `privacy_card.safetensors` show the
-        worst attacked records in clear: keep these two where the records are kept.
+        The JSON holds no record. `privacy_card.safetensors` holds the worst attacked records in
+        clear, and so does the page that `sfumato.report.write_card` makes of a card: keep these
+        two where the records are kept.
 
         Args:
             folder: made if it is not there.
-            pictures: write the two files with pictures.
+            pictures: write the pictures too.
 
         Returns:
             The path of the JSON.
 
         Raises:
             OutputError: the folder cannot be written.
-            MissingDependency: `sfumato[report]` is not installed; the JSON is written before.
         """
-        path = store.save(self, prepare_folder(folder), pictures=pictures)
-        if pictures:
-            # The page lies a layer further up; it is looked up by name when it is asked for.
-            import_module("sfumato.report").write_card(self, folder)
-        return path
+        return store.save(self, prepare_folder(folder), pictures=pictures)
 
     @classmethod
     def load(cls, path: str | Path) -> PrivacyCard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
@@ -21,6 +21,28 @@ class Mechanism(Protocol):
     def distribution(self, x: Tensor, selection: Tensor, /) -> Distribution:
         """The law of the release, element by element."""
         ...
+
+
+@final
+@dataclass(frozen=True)
+class Served:
+    """An obfuscator as it serves records whose label is unknown: under its learned selection.
+
+    Args:
+        mechanism: an `Obfuscator`, or what is called and has a law like one.
+    """
+
+    mechanism: Any
+
+    def release(self, x: Tensor, labels: Tensor) -> Tensor:
+        """One fresh served copy of each record."""
+        del labels
+        return self.mechanism(x)
+
+    def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
+        """The law of a served record."""
+        del selection
+        return self.mechanism.distribution(x, None)
 
 
 @final

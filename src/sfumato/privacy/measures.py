@@ -20,7 +20,7 @@ HALF = 0.5
 
 @final
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A mean over records, or another number of them, with its 95 % confidence interval.
 
     Args:
@@ -56,18 +56,18 @@ class Measured:
         per_record: the records' own leak `[N]`.
     """
 
-    leak: Figure
-    leak_95: Figure
-    over_half: Figure
-    psnr: Figure
-    pearson: Figure
-    ssim: Figure | None
-    accuracy: Figure | None
+    leak: Estimate
+    leak_95: Estimate
+    over_half: Estimate
+    psnr: Estimate
+    pearson: Estimate
+    ssim: Estimate | None
+    accuracy: Estimate | None
     per_record: Tensor
 
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> dict[str, Estimate]:
         """Every figure that there is, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Figure)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, Estimate)}
 
 
 @torch.no_grad()
@@ -145,18 +145,18 @@ class _Resamples:
         ).float()
         self.count = count
 
-    def mean(self, values: Tensor) -> Figure:
+    def mean(self, values: Tensor) -> Estimate:
         values = values.double().cpu()
         return self._figure(float(values.mean()), self._means(values))
 
-    def ratio(self, top: Tensor, bottom: Tensor) -> Figure:
+    def ratio(self, top: Tensor, bottom: Tensor) -> Estimate:
         """1 - Σ top / Σ bottom."""
         top, bottom = top.double().cpu(), bottom.double().cpu()
         tiny = torch.finfo(torch.float64).tiny
         value = 1 - float(top.sum() / bottom.sum().clamp(min=tiny))
         return self._figure(value, 1 - self._means(top) / self._means(bottom).clamp(min=tiny))
 
-    def quantile(self, values: Tensor, at: float) -> Figure:
+    def quantile(self, values: Tensor, at: float) -> Estimate:
         values, place = values.double().cpu().sort()
         reached = self.weights[:, place].cumsum(1) >= at * self.count
         found = values[reached.float().argmax(1)]
@@ -166,9 +166,9 @@ class _Resamples:
         centre = values.mean()  # taken out before the products lose it in single precision
         return (self.weights @ (values - centre).float()).double() / self.count + centre
 
-    def _figure(self, value: float, resampled: Tensor) -> Figure:
+    def _figure(self, value: float, resampled: Tensor) -> Estimate:
         low, high = resampled.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-        return Figure(value, min(low, value), max(high, value), self.count)
+        return Estimate(value, min(low, value), max(high, value), self.count)
 
 
 def _hits(classifier: nn.Module, guess: Tensor, labels: Tensor) -> Tensor:

@@ -13,5 +13,6 @@ from sfumato.privacy.attacks.membership import MembershipAttack as MembershipAtt
 from sfumato.privacy.attacks.network import NetworkAttack as NetworkAttack
 from sfumato.privacy.attacks.reader import ReaderSettings as ReaderSettings
 from sfumato.privacy.attacks.scene import Scene as Scene
+from sfumato.privacy.attacks.scene import average_of as average_of
 from sfumato.privacy.attacks.selection import SelectionAttack as SelectionAttack
 from sfumato.privacy.attacks.toy import toy_scene as toy_scene

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Gamma, Normal
+from torch.distributions import Gamma, Normal
 
 from sfumato.data.records import Records
 from sfumato.nn.conditional.selection import SoftSelection
@@ -19,7 +18,7 @@ from sfumato.privacy.attacks.moments import bare, known_law
 from sfumato.privacy.attacks.ridge import Ridge
 from sfumato.privacy.attacks.scene import Scene
 from sfumato.privacy.attacks.wiener import LinearDecoder
-from sfumato.privacy.knowledge import Knowledge, Mechanism
+from sfumato.privacy.knowledge import Knowledge, Mechanism, Served
 from sfumato.train.seed import generator, seeded
 
 Features = Callable[[Tensor, Tensor], Tensor]
@@ -107,24 +106,6 @@ class SelectionAttack(Attack):
         else:
             leaks["gate"] = _strongest(scene, (gate,))
         return leaks
-
-
-@final
-@dataclass(frozen=True)
-class Served:
-    """Records served with the learned selection: their labels are not used."""
-
-    mechanism: Any
-
-    def release(self, x: Tensor, labels: Tensor) -> Tensor:
-        """One fresh served copy of each record."""
-        del labels
-        return self.mechanism(x)
-
-    def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
-        """The law of a served record."""
-        del selection
-        return self.mechanism.distribution(x, None)
 
 
 def _served(mechanism: Any) -> Served | None:

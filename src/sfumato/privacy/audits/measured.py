@@ -8,7 +8,7 @@ from typing import TypeAlias, final
 from torch import Tensor, nn
 
 from sfumato.privacy.attacks.scene import Scene
-from sfumato.privacy.measures import Figure, measure
+from sfumato.privacy.measures import Estimate, measure
 from sfumato.privacy.similarity import squared_error
 from sfumato.privacy.statistics import NORMAL, share_error
 
@@ -64,7 +64,7 @@ def total_leak(errors: Tensor, base: Tensor) -> float:
     return float(1 - errors.double().sum() / base.double().sum().clamp(min=1e-12))
 
 
-def _found(name: str, value: Figure) -> Found:
+def _found(name: str, value: Estimate) -> Found:
     if name in SHARES:
         return value.value, share_error(value.value, value.n), True
     return value.value, (value.high - value.low) / (2 * NORMAL), False
