@@ -12,6 +12,8 @@ from experiments.tradeoff import cells
 from experiments.tradeoff.figures import collect
 from experiments.tradeoff.page import draw, render
 from experiments.tradeoff.setup import Setup, setup_of
+from sfumato.errors import SettingError
+from sfumato.files import prepare_folder, read_json, write_json
 from sfumato.train import Cell, derive, provenance, run_cells
 
 __all__ = ["draw", "points_of", "render", "run"]
@@ -51,6 +53,7 @@ class Point:
 
 def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any], str]:
     """Fill the missing cells of `config`, and return the results and a Markdown table."""
+    _same_setup(out, config)
     setup, seeds = setup_of(config, out), config["seeds"]
     points = list(points_of(config.get("training", [])))
     served = list(points_of(config.get("inference", [])))
@@ -79,6 +82,17 @@ def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any]
         "provenance": provenance(),
     }
     return results, render(results)
+
+
+def _same_setup(out: Path, config: dict[str, Any]) -> None:
+    """Refuse cells of other data or settings; methods, grids and seeds may grow."""
+    keys = ("data", "train_records", "test_records", "setup")
+    shared = {key: config.get(key) for key in keys}
+    path = prepare_folder(out) / "setup.json"
+    if not path.exists():
+        write_json(path, shared)
+    elif read_json(path) != shared:
+        raise SettingError(f"{out} holds cells of another setup: choose another --out")
 
 
 def points_of(entries: list[dict[str, Any]]) -> Iterator[Point]:

@@ -15,6 +15,7 @@ from experiments.tradeoff.mechanisms import MECHANISMS
 from experiments.tradeoff.setup import setup_of
 from experiments.tradeoff.table import points_of
 from sfumato.cli.settings import override
+from sfumato.errors import SettingError
 from sfumato.obfuscation import Plan
 from sfumato.report import validate
 
@@ -82,4 +83,10 @@ def test_small_trade_off_runs_and_resumes(tmp_path: Path) -> None:
     few, some = rows["random records"]["leak"], rows["random records"]["leak_released"]
     assert 0 < few["mean"] < 0.5 * some["mean"]
     assert {row["method"] for row in results["inference"]} == {"isotropic", "label-conditional"}
+    other = yaml.safe_load((ROOT / "tradeoff" / "small.yaml").read_text(encoding="utf-8"))
+    other["setup"]["steps"] += 1
+    (tmp_path / "tradeoff").mkdir()
+    (tmp_path / "tradeoff" / "other.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    with pytest.raises(SettingError, match="another setup"):
+        main([str(tmp_path / "tradeoff" / "other.yaml"), "--out", str(tmp_path / "run")])
     assert (tmp_path / "small.svg").read_text(encoding="utf-8").count("isotropic") >= 1
