@@ -56,6 +56,10 @@ def render(results: dict[str, Any]) -> str:
         cells = [_cell(entry[key]) for key in _COLUMNS]
         lines.append(f"| {100 * entry['fraction']:g} | " + " | ".join(cells) + " |")
     lines += ["", "| baseline | clean | σ | accuracy | leak |", "|---|---|---|---|---|"]
+    for entry in results["baselines"].get("few", ()):
+        figures = f"{_cell(entry['accuracy'])} | {_cell(entry['leak'])}"
+        name = f"only {100 * entry['share']:g} % released, isotropic"
+        lines.append(f"| {name} | {100 * entry['fraction']:g} | {entry['sigma']:g} | {figures} |")
     mean = results["baselines"]["class_mean"]
     named = [("isotropic", entry) for entry in results["baselines"]["isotropic"]]
     for name, entry in named + ([("class mean + noise", mean)] if mean else []):

@@ -145,3 +145,17 @@ def test_classes_that_training_never_sees() -> None:
 def test_too_few_clean_records() -> None:
     with pytest.raises(DataError, match=r"are 6 clean ones, fewer than two for each of 4 classes"):
         with_records(*tiny.records(), fractions=(0.05, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "middle"),
+    [((), ()), ((2.0,), (2.0,)), ((1.0, 0.2, 0.5), (0.5,)), ((1.0, 2.0), (2.0,))],
+)
+def test_middle_sigma(sigmas: tuple[float, ...], middle: tuple[float, ...]) -> None:
+    assert Plan(sigmas=sigmas).middle_sigma == middle
+
+
+@pytest.mark.parametrize("share", [0.0, 1.1, float("nan")])
+def test_shares_out_of_range(share: float) -> None:
+    with pytest.raises(SettingError, match="a share to release must lie in"):
+        Plan(shares=(share,))

@@ -118,7 +118,7 @@ def _cells(job: Job, fraction: float) -> list[Cell]:
                 cells.append(_cell(name, baselines.isotropic_leak, job, sigma, seed))
             name = f"isotropic-{fraction:g}/{end}"
             cells.append(_cell(name, baselines.isotropic_round, job, fraction, sigma, seed))
-            for share in plan.shares if first else ():
+            for share in plan.shares if first and sigma in plan.middle_sigma else ():
                 name = f"few-{share:g}/{end}"
                 cells.append(_cell(name, few.few_round, job, fraction, sigma, share, seed))
         if first:
@@ -176,7 +176,8 @@ def _results(job: Job, table: dict[str, Any], done: Sequence[float]) -> dict[str
 def _few(plan: Plan, table: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows that release few records; their noise was attacked as isotropic noise on all."""
     rows: list[dict[str, Any]] = []
-    for share, sigma in itertools.product(plan.shares, plan.sigmas if plan.baselines else ()):
+    sigmas = plan.middle_sigma if plan.baselines else ()
+    for share, sigma in itertools.product(plan.shares, sigmas):
         ends = [f"sigma-{sigma:g}/seed-{seed}" for seed in plan.seeds]
         cells = [table[f"few-{share:g}/{end}"] for end in ends]
         leaks = [

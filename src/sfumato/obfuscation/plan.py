@@ -41,7 +41,8 @@ class Plan:
         bound: clamp the location to (low, high); None for no clamp.
         sigmas: the scales of the isotropic baseline.
         shares: the parts of the records that are released in the rows that release few, those
-            worth releasing (`sf.obfuscation.worth_releasing`), with isotropic noise.
+            worth releasing (`sf.obfuscation.worth_releasing`), under isotropic noise of the middle
+            one of `sigmas`.
         learner: the recipe of every classifier.
         fit: how the obfuscator is fitted.
         decoder: the budget of the attacker's network.
@@ -88,6 +89,11 @@ class Plan:
             raise SettingError(f"seeds must be one or more different numbers, not {self.seeds}")
         if self.target is not None and not 0 < self.target <= 1:
             raise SettingError(f"the target accuracy must lie in (0, 1], not {self.target}")
+
+    @property
+    def middle_sigma(self) -> tuple[float, ...]:
+        """The middle one of the scales; nothing where there is none."""
+        return tuple(sorted(self.sigmas)[len(self.sigmas) // 2 :][:1])
 
 
 def _in_unit_interval(what: str, values: tuple[float, ...]) -> None:
