@@ -128,6 +128,28 @@ def _per_element(
     return Approach(made)
 
 
+def _per_direction(
+    clean: Records,
+    model: nn.Module,
+    seed: int,
+    *,
+    objective: Any,
+    knob: float,
+    sigma: float,
+) -> Approach:
+    """As `_per_element`, with a scale for every direction in which records of a class differ.
+
+    L turns the record into these directions, and whoever has the release may turn it back: the
+    noise is correlated over the elements of the record.
+    """
+    axes = _directions(clean)[1]
+    into, back = nn.Sequential(nn.Flatten(), _matrix(axes)), _linear(axes.T, clean.shape)
+    made = sf.Obfuscator(isotropic((len(axes),), sigma).layer, pre=into)
+    layers = FitSettings(location="identity")
+    sf.fit(made, nn.Sequential(back, model), clean, objective, knob, settings=layers, seed=seed)
+    return Approach(made, restore=back)
+
+
 def _shredder(clean: Records, model: nn.Module, seed: int, **settings: Any) -> Approach:
     # It states no law; attackers then look at draws.
     made: Any = shredder(model, clean, _with_recipes(ShredderSettings, settings), seed=seed)
@@ -146,6 +168,7 @@ MECHANISMS: dict[str, Build] = {
     "principal": _principal,
     "conditional": _conditional,
     "per-element": _per_element,
+    "per-direction": _per_direction,
     "shredder": _shredder,
     "cloak": _cloak,
 }

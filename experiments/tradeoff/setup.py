@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -154,11 +155,18 @@ def full_model(setup: Setup, seed: int) -> nn.Module:
     )
 
 
+def _pooled(records: Records, factor: int) -> Records:
+    """Pictures with the mean of so many pixels a side for each."""
+    inputs = records.inputs if factor == 1 else F.avg_pool2d(records.inputs, factor)
+    return Records(inputs, records.labels, records.classes, records.name)
+
+
 def setup_of(config: dict[str, Any], folder: Path) -> Setup:
     """Read the data and the settings of a configuration."""
     train, test = sf.data.splits(config["data"])
     train = sf.data.take(train, config.get("train_records"))
     test = sf.data.take(test, config.get("test_records"))
+    train, test = (_pooled(part, config.get("pool", 1)) for part in (train, test))
     settings = dict(config.get("setup", {}))
     decoder = DecoderSettings(**settings.pop("decoder", {}))
     return Setup(

@@ -75,6 +75,7 @@ def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any]
             "train": len(setup.train[1]),
             "test": len(setup.test[1]),
             "clean": setup.fraction,
+            "shape": list(setup.train[0].shape[1:]),
         },
         "seeds": seeds,
         "config": config,
@@ -86,7 +87,7 @@ def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any]
 
 def _same_setup(out: Path, config: dict[str, Any]) -> None:
     """Refuse cells of other data or settings; methods, grids and seeds may grow."""
-    keys = ("data", "train_records", "test_records", "setup")
+    keys = ("data", "train_records", "test_records", "pool", "setup")
     shared = {key: config.get(key) for key in keys}
     path = prepare_folder(out) / "setup.json"
     if not path.exists():

@@ -9,7 +9,7 @@ import torch
 
 import sfumato as sf
 from sfumato.errors import SettingError
-from sfumato.obfuscation import class_mean, conditional, isotropic
+from sfumato.obfuscation import class_mean, conditional, isotropic, start
 
 SHAPES = [(6,), (2, 7), (1, 8, 8), (3, 4, 6), (2, 3, 4, 5)]
 LAPLACE = sf.noise.Laplace(min_scale=0.01)
@@ -100,3 +100,10 @@ def test_bounded_isotropic_noise_can_be_certified() -> None:
     assert found.certified
     assert found.epsilon == pytest.approx(sf.privacy.gaussian_epsilon(2.0, 4.0, 1e-5), rel=1e-3)
     assert not sf.privacy.certify(sf.obfuscation.isotropic((4,), sigma=4.0)).certified
+
+
+def test_learned_scales_start_as_isotropic_noise() -> None:
+    made, plain = start("scales", (2, 3), 4, 0.7), isotropic((2, 3), 0.7)
+    assert made.digest() == plain.digest()
+    assert made.num_classes is None
+    assert start("additive", (2, 3), 4, 0.7).num_classes == 4

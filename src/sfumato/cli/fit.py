@@ -38,8 +38,9 @@ class FitOptions:
         "information"
     )
     """What the knob weighs."""
-    kind: Literal["conv", "additive"] = "conv"
-    """Location and scale: convolutions of the record, or free values for each of its elements."""
+    kind: Literal["conv", "additive", "scales"] = "conv"
+    """Location and scale: for each label, convolutions of the record (conv) or free values for each
+    of its elements (additive); or for all labels alike the record and a free scale (scales)."""
     sigma: float | None = None
     """Scale of the noise that the fit starts from, in units of the records. By default that of
     sfumato.obfuscation.Plan."""

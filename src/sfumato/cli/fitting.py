@@ -15,7 +15,7 @@ from sfumato.cli.progress import Display
 from sfumato.cli.settings import load_weights, model_factory, open_data
 from sfumato.data import Records
 from sfumato.files import prepare_folder
-from sfumato.obfuscation import FitSettings, Plan, conditional
+from sfumato.obfuscation import FitSettings, Plan, start
 from sfumato.obfuscation.figures import figure
 from sfumato.obfuscation.pictures import save_pictures
 from sfumato.privacy import measure_leak
@@ -78,7 +78,9 @@ def _fit(
         kernels = replace(settings.kernels, epochs=options.epochs, min_steps=0)
         settings = replace(settings, kernels=kernels)
     sigma = plan.sigma if options.sigma is None else options.sigma
-    obfuscator = conditional(train.shape, len(train.classes), sigma, kind=options.kind)
+    obfuscator = start(options.kind, train.shape, len(train.classes), sigma)
+    if options.kind == "scales":
+        settings = replace(settings, location="identity")
     state = prepare_folder(out / "state")
     history = sf.fit(
         obfuscator,

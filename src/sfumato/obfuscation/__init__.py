@@ -23,5 +23,6 @@ from sfumato.obfuscation.shredder import shredder as shredder
 from sfumato.obfuscation.start import class_mean as class_mean
 from sfumato.obfuscation.start import conditional as conditional
 from sfumato.obfuscation.start import isotropic as isotropic
+from sfumato.obfuscation.start import start as start
 from sfumato.obfuscation.worth import margins as margins
 from sfumato.obfuscation.worth import worth_releasing as worth_releasing

@@ -18,7 +18,7 @@ from sfumato.data.records import Records
 from sfumato.errors import DataError, SettingError
 from sfumato.obfuscation.fit import FitSettings, ObjectiveName
 from sfumato.obfuscation.screening import Screening
-from sfumato.obfuscation.start import Kind
+from sfumato.obfuscation.start import Start
 from sfumato.privacy import DecoderSettings
 from sfumato.train import Recipe, seeded
 
@@ -36,7 +36,7 @@ class Plan:
         seeds: every round and baseline is repeated for each.
         knob: the weight of the obfuscation objective.
         objective: what the knob weighs, see `sf.fit`.
-        kind: `"conv"` or `"additive"`, see `sf.obfuscation.conditional`.
+        kind: `"conv"`, `"additive"` or `"scales"`, see `sf.obfuscation.start`.
         sigma: the scale of the noise that the fit starts from.
         bound: clamp the location to (low, high); None for no clamp.
         sigmas: the scales of the isotropic baseline.
@@ -60,7 +60,7 @@ class Plan:
     seeds: tuple[int, ...] = (0, 1, 2)
     knob: float = 0.03
     objective: ObjectiveName = "information"
-    kind: Kind = "conv"
+    kind: Start = "conv"
     sigma: float = 1.0
     bound: tuple[float, float] | None = None
     sigmas: tuple[float, ...] = (0.25, 0.5, 1.0)

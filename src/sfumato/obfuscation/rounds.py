@@ -21,7 +21,7 @@ from sfumato.obfuscation.obfuscator import Obfuscator
 from sfumato.obfuscation.pictures import save_pictures
 from sfumato.obfuscation.plan import Job
 from sfumato.obfuscation.screening import Screening
-from sfumato.obfuscation.start import conditional
+from sfumato.obfuscation.start import start
 from sfumato.privacy import DecoderSettings, Leak, Mechanism, Served, measure_leak
 from sfumato.train import Progress, Recipe, accuracy, derive, seeded, train_classifier
 
@@ -197,14 +197,15 @@ def _fitted(job: Job, fraction: float, seed: int, name: str) -> Obfuscator:
         return Obfuscator.load(folder / "obfuscator", unaudited_ok=True)
     part, (inputs, labels) = clean_part(job, fraction, seed), job.records()
     names = tuple(str(c) for c in range(job.classes))
-    obfuscator = conditional(job.shape, job.classes, plan.sigma, kind=plan.kind, bound=plan.bound)
+    obfuscator = start(plan.kind, job.shape, job.classes, plan.sigma, bound=plan.bound)
+    scales_alone = plan.kind == "scales"
     fit(
         obfuscator,
         clean_model(job, fraction, seed),
         Records(inputs[part], labels[part], names, "clean part"),
         plan.objective,
         plan.knob,
-        settings=plan.fit,
+        settings=replace(plan.fit, location="identity") if scales_alone else plan.fit,
         seed=derive(seed, "fit", fraction),
         checkpoint=folder / "fit.checkpoint",
         progress=reporter(job, name, f"SL-{100 * fraction:g}"),

@@ -22,6 +22,7 @@ from sfumato.noise import LocationScale, raw_scale
 from sfumato.obfuscation.obfuscator import Obfuscator
 
 Kind = Literal["conv", "additive"]
+Start = Literal["conv", "additive", "scales"]
 
 
 def isotropic(
@@ -82,8 +83,35 @@ def conditional(
             layer.weight[:, 1] = rho
         return Obfuscator(layer)
     if kind != "conv":
-        raise SettingError(f"unknown kind {kind!r}: use 'conv' or 'additive'")
+        raise SettingError(f"unknown kind {kind!r}: use 'conv', 'additive' or, to fit, 'scales'")
     return Obfuscator(_identity_kernels(shape, num_classes, rho, kernel_size, noise, bound))
+
+
+def start(
+    kind: Start,
+    shape: Sequence[int],
+    num_classes: int,
+    sigma: float,
+    *,
+    bound: BoundLike = None,
+) -> Obfuscator:
+    """What a fit starts from: isotropic noise in one of the families that can be learned.
+
+    Args:
+        kind: `"conv"` or `"additive"`, one for each label, see `conditional`; `"scales"`: x + σ ε
+            with a free σ for each element, the same for every label. Fit the latter with
+            `FitSettings(location="identity")`.
+        shape: the shape of one record.
+        num_classes: number of categories.
+        sigma: the scale of the noise before any fit.
+        bound: clamp the location to (low, high).
+
+    Raises:
+        SettingError: an unknown kind, or a `sigma` not above `min_scale`.
+    """
+    if kind == "scales":
+        return isotropic(shape, sigma, bound=bound)
+    return conditional(shape, num_classes, sigma, kind=kind, bound=bound)
 
 
 def _identity_kernels(
