@@ -21,8 +21,9 @@ def render(results: dict[str, Any]) -> str:
     lines = [
         f"# {data['name']}: {data['train']} training records, {data['test']} test records",
         "",
-        f"{'x'.join(map(str, data['shape']))}, {100 * data['clean']:g} % clean. Percent, mean ± standard deviation over {len(seeds)} "
-        f"seeds ({seeds}). Accuracy is that on clean test records. All records clean: "
+        f"{'x'.join(map(str, data['shape']))}, {100 * data['clean']:g} % clean. Percent, "
+        f"mean ± standard deviation over {len(seeds)} seeds ({seeds}). Accuracy is that on clean "
+        f"test records. All records clean: "
         f"{_cell(results['ceiling'])}; the clean part alone: {_cell(results['clean_only'])}.",
         "",
         "*Leak* is over all records that could have been released, *leak of the released* over "
