@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from experiments.tradeoff.learners import LEARNERS
 from experiments.tradeoff.mechanisms import Approach, build
-from experiments.tradeoff.setup import Setup, clean_model, full_model, learned, train
+from experiments.tradeoff.setup import Setup, clean_model, full_model, learned
 from sfumato.data import Records
 from sfumato.nn import ConditionalConv2d
 from sfumato.obfuscation import margins, worth_releasing
@@ -45,7 +46,13 @@ def all_clean(setup: Setup, seed: int) -> dict[str, Any]:
 
 
 def training(
-    setup: Setup, seed: int, mechanism: str, settings: dict[str, Any], share: float, policy: Any
+    setup: Setup,
+    seed: int,
+    mechanism: str,
+    settings: dict[str, Any],
+    share: float,
+    policy: Any,
+    learner: str = "plain",
 ) -> dict[str, Any]:
     """NN'-p: the clean part and one release of each chosen record of the rest."""
     clean, rest, test = setup.clean(seed), setup.rest(seed), setup.all_test()
@@ -54,12 +61,13 @@ def training(
         chosen = worth_releasing(clean_model(setup, seed), rest, share, policy, seed=seed)
         rest = rest.subset(chosen)
     shown = approach.restore(_released(approach.mechanism, rest, seed))
-    views = [approach.view(part.inputs) for part in (clean, test)]
-    model = _start(setup, seed, views[0], clean.labels)
-    inputs = torch.cat([views[0].repeat(setup.repeat, *(1,) * (shown.dim() - 1)), shown])
-    labels = torch.cat([clean.labels.repeat(setup.repeat), rest.labels])
-    train(model, seed, inputs, labels, setup.steps)
-    return {"accuracy": accuracy(model, views[1], test.labels), "released": len(rest)}
+    released = Records(shown, rest.labels, rest.classes)
+    clean, test = (
+        Records(approach.view(part.inputs), part.labels, part.classes) for part in (clean, test)
+    )
+    model = _start(setup, seed, clean)
+    found = LEARNERS[learner](setup, seed, approach, model, clean, released, test)
+    return {"accuracy": found, "released": len(rest)}
 
 
 def attacked(setup: Setup, seed: int, mechanism: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -81,12 +89,11 @@ def inference(setup: Setup, seed: int, mechanism: str, settings: dict[str, Any])
     }
 
 
-def _start(setup: Setup, seed: int, view: Tensor, labels: Tensor) -> nn.Module:
+def _start(setup: Setup, seed: int, view: Records) -> nn.Module:
     """The network of the clean part, seen as this approach shows it."""
-    clean = setup.clean(seed)
-    if torch.equal(view, clean.inputs):
+    if torch.equal(view.inputs, setup.clean(seed).inputs):
         return clean_model(setup, seed)
-    return learned(setup, seed, view, labels, setup.clean_steps)
+    return learned(setup, seed, view.inputs, view.labels, setup.clean_steps)
 
 
 def _approach(setup: Setup, seed: int, mechanism: str, settings: dict[str, Any]) -> Approach:

@@ -34,7 +34,9 @@ def collect(
 def _row(point: Any, of_seeds: list[dict[str, float]]) -> dict[str, Any]:
     figures = {key: figure(one[key] for one in of_seeds) for key in of_seeds[0]}
     chosen = {"share": point.share, "policy": point.policy} if point.share < 1 else {}
-    return {"method": point.method, "settings": {**point.settings, **chosen}, **figures}
+    learner = {"learner": point.learner} if point.learner != "plain" else {}
+    settings = {**point.settings, **chosen, **learner}
+    return {"method": point.method, "settings": settings, **figures}
 
 
 def _trained(table: dict[str, Any], point: Any, seed: int) -> dict[str, float]:

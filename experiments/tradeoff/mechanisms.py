@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import sfumato as sf
+from experiments.tradeoff.setup import Standardised
 from sfumato.data import Records
 from sfumato.obfuscation import FitSettings, conditional, isotropic
 from sfumato.obfuscation.cloak import CloakSettings, cloak
@@ -56,35 +58,49 @@ def _class_mean(clean: Records, model: nn.Module, seed: int, *, sigma: float) ->
     )
 
 
-def _shaped(
-    clean: Records, model: nn.Module, seed: int, *, scale: float, shrink: float = 0.3
-) -> Approach:
-    """Noise with the within-class covariance of the clean part: white noise on whitened records."""
-    shape, values, axes = clean.shape, *_directions(clean)
-    values = (1 - shrink) * values + shrink * values.mean()
-    whiten = _linear(axes / values.sqrt().unsqueeze(1), shape)
-    colour = _linear((axes * values.sqrt().unsqueeze(1)).T, shape)
-    layer = isotropic(shape, scale).layer
-    return Approach(sf.Obfuscator(layer, pre=whiten), restore=colour)
+def _shaped(clean: Records, model: nn.Module, seed: int, *, scale: float) -> Approach:
+    return _turned(sf.obfuscation.shaped(clean, scale))
 
 
 def _hidden(
     clean: Records, model: nn.Module, seed: int, *, directions: int, sigma: float
 ) -> Approach:
-    """L takes out the directions in which records of a class differ most; then white noise."""
-    axes = _directions(clean)[1][:directions]
-    out = _linear(torch.eye(axes.shape[1]) - axes.T @ axes, clean.shape)
-    return Approach(sf.Obfuscator(isotropic(clean.shape, sigma).layer, pre=out), view=out)
+    return _turned(sf.obfuscation.hidden(clean, sigma, directions))
 
 
 def _principal(
     clean: Records, model: nn.Module, seed: int, *, directions: int, sigma: float
 ) -> Approach:
-    """L keeps the first directions alone, and white noise on these."""
-    axes = _directions(clean)[1][:directions]
-    into = nn.Sequential(nn.Flatten(), _matrix(axes))
-    layer = isotropic((len(axes),), sigma).layer
-    return Approach(sf.Obfuscator(layer, pre=into), restore=_linear(axes.T, clean.shape))
+    return _turned(sf.obfuscation.kept(clean, sigma, directions))
+
+
+def _split(clean: Records, model: nn.Module, seed: int, *, sigma: float) -> Approach:
+    """Noise behind the first convolution of the clean part's network, in units of its spread."""
+    first = _first_layers(model).requires_grad_(False).eval()
+    with torch.no_grad():
+        features = first(clean.inputs)
+    into = nn.Sequential(first, Scaled(float(features.std())))
+    layer = isotropic(tuple(features.shape[1:]), sigma).layer
+    return Approach(sf.Obfuscator(layer, pre=into), view=into)
+
+
+def _first_layers(model: nn.Module) -> nn.Sequential:
+    """x -> what comes out of the first pooling of `Standardised`."""
+    assert isinstance(model, Standardised)
+    network = copy.deepcopy(model.network)
+    first = Scaled(float(model.std), float(model.mean))
+    return nn.Sequential(first, *list(network.children())[:3])
+
+
+class Scaled(nn.Module):
+    """(x - m) / s."""
+
+    def __init__(self, scale: float, offset: float = 0.0) -> None:
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.offset) / self.scale
 
 
 def _conditional(
@@ -142,12 +158,14 @@ def _per_direction(
     L turns the record into these directions, and whoever has the release may turn it back: the
     noise is correlated over the elements of the record.
     """
-    axes = _directions(clean)[1]
-    into, back = nn.Sequential(nn.Flatten(), _matrix(axes)), _linear(axes.T, clean.shape)
-    made = sf.Obfuscator(isotropic((len(axes),), sigma).layer, pre=into)
-    layers = FitSettings(location="identity")
-    sf.fit(made, nn.Sequential(back, model), clean, objective, knob, settings=layers, seed=seed)
-    return Approach(made, restore=back)
+    made, layers = sf.obfuscation.turned(clean, sigma), FitSettings(location="identity")
+    behind = nn.Sequential(made.restore, model)
+    sf.fit(made.obfuscator, behind, clean, objective, knob, settings=layers, seed=seed)
+    return _turned(made)
+
+
+def _turned(made: sf.obfuscation.Turned) -> Approach:
+    return Approach(made.obfuscator, made.view, made.restore)
 
 
 def _shredder(clean: Records, model: nn.Module, seed: int, **settings: Any) -> Approach:
@@ -166,6 +184,7 @@ MECHANISMS: dict[str, Build] = {
     "shaped": _shaped,
     "hidden": _hidden,
     "principal": _principal,
+    "split": _split,
     "conditional": _conditional,
     "per-element": _per_element,
     "per-direction": _per_direction,
@@ -177,22 +196,3 @@ MECHANISMS: dict[str, Build] = {
 def _with_recipes(made: Callable[..., Any], settings: dict[str, Any]) -> Any:
     """Settings from a configuration: what is a mapping there is a recipe."""
     return made(**{k: Recipe(**v) if isinstance(v, dict) else v for k, v in settings.items()})
-
-
-def _directions(clean: Records) -> tuple[Tensor, Tensor]:
-    """Variances and directions of the clean records within their classes, the largest first."""
-    flat = clean.inputs.flatten(1).double()
-    means = torch.stack([flat[clean.labels == c].mean(0) for c in range(clean.num_classes)])
-    centred = flat - means[clean.labels]
-    values, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-    return values.flip(0).clamp(min=0).float(), axes.T.flip(0).float()
-
-
-def _matrix(weight: Tensor) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False).requires_grad_(False)
-    layer.weight.copy_(weight)
-    return layer
-
-
-def _linear(weight: Tensor, shape: tuple[int, ...]) -> nn.Sequential:
-    return nn.Sequential(nn.Flatten(), _matrix(weight), nn.Unflatten(1, shape))

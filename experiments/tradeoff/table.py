@@ -29,6 +29,7 @@ class Point:
         settings: of the mechanism.
         share: how much of the rest is released.
         policy: which records.
+        learner: its name in `learners.py`.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Point:
     settings: dict[str, Any]
     share: float = 1.0
     policy: str = "random"
+    learner: str = "plain"
 
     @property
     def attack(self) -> str:
@@ -48,7 +50,9 @@ class Point:
     @property
     def name(self) -> str:
         """The whole point, as a file name."""
-        return self.attack + (f",{self.policy}={self.share:g}" if self.share < 1 else "")
+        chosen = f",{self.policy}={self.share:g}" if self.share < 1 else ""
+        learner = f",{self.learner.replace(', ', '-')}" if self.learner != "plain" else ""
+        return self.attack + chosen + learner
 
 
 def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any], str]:
@@ -103,7 +107,8 @@ def points_of(entries: list[dict[str, Any]]) -> Iterator[Point]:
         for values in itertools.product(*grid.values()):
             settings = dict(entry.get("settings", {})) | dict(zip(grid, values, strict=True))
             share, policy = settings.pop("share", 1.0), settings.pop("policy", "random")
-            yield Point(entry["method"], entry["mechanism"], settings, share, policy)
+            learner = settings.pop("learner", "plain")
+            yield Point(entry["method"], entry["mechanism"], settings, share, policy, learner)
 
 
 def _networks(setup: Setup, seed: int) -> Iterator[Cell]:
@@ -116,7 +121,7 @@ def _cells(setup: Setup, seed: int, points: list[Point], served: list[Point]) ->
     shared = {"setup": setup, "seed": seed}
     for point in points:
         arguments = {**shared, "mechanism": point.mechanism, "settings": point.settings}
-        chosen = {"share": point.share, "policy": point.policy}
+        chosen = {"share": point.share, "policy": point.policy, "learner": point.learner}
         yield Cell(f"training/{point.name}/seed-{seed}", cells.training, arguments | chosen)
     for name, point in {point.attack: point for point in points}.items():
         arguments = {**shared, "mechanism": point.mechanism, "settings": point.settings}

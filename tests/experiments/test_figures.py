@@ -48,7 +48,7 @@ def _table(share_known: float) -> dict[str, Any]:
 
 
 def _points(policy: str) -> list[Any]:
-    shared = {"settings": {}, "attack": "noise"}
+    shared = {"settings": {}, "attack": "noise", "learner": "plain"}
     return [
         SimpleNamespace(method="isotropic", name="all", share=1.0, policy="random", **shared),
         SimpleNamespace(method="few", name="few", share=0.2, policy=policy, **shared),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from experiments.run import main
+from experiments.tradeoff.learners import LEARNERS
 from experiments.tradeoff.mechanisms import MECHANISMS
 from experiments.tradeoff.setup import setup_of
 from experiments.tradeoff.table import points_of
@@ -39,6 +40,7 @@ def test_configuration_is_valid(path: Path, tmp_path: Path) -> None:
 def _check_trade_off(config: dict[str, Any], folder: Path) -> None:
     points = [*points_of(config["training"]), *points_of(config["inference"])]
     assert {point.mechanism for point in points} <= set(MECHANISMS)
+    assert {point.learner for point in points} <= set(LEARNERS)
     assert all(0 < point.share <= 1 for point in points)
     assert setup_of({**config, "data": "digits"}, folder).steps > 0
     for part in ("training", "inference"):

@@ -24,5 +24,11 @@ from sfumato.obfuscation.start import class_mean as class_mean
 from sfumato.obfuscation.start import conditional as conditional
 from sfumato.obfuscation.start import isotropic as isotropic
 from sfumato.obfuscation.start import start as start
+from sfumato.obfuscation.turning import Turned as Turned
+from sfumato.obfuscation.turning import directions as directions
+from sfumato.obfuscation.turning import hidden as hidden
+from sfumato.obfuscation.turning import kept as kept
+from sfumato.obfuscation.turning import shaped as shaped
+from sfumato.obfuscation.turning import turned as turned
 from sfumato.obfuscation.worth import margins as margins
 from sfumato.obfuscation.worth import worth_releasing as worth_releasing
