@@ -65,7 +65,7 @@ def _released(clean: dict[str, Any], point: Any, count: int, seed: int) -> np.nd
 
 
 def _leaks(attack: dict[str, Any], out: np.ndarray) -> dict[str, float]:
-    """The leak of all records, of those that are released, and of the worst twentieth of all.
+    """The leak of all records, of those that are released, and of the worst twentieth of these.
 
     What is not released counts as recovered to its class mean. The strongest attacker is the one
     with the largest leak of what is released.
@@ -75,11 +75,11 @@ def _leaks(attack: dict[str, Any], out: np.ndarray) -> dict[str, float]:
     total = label_only[out].sum()
     best = min(errors, key=lambda name: errors[name][out].sum())
     gained = (label_only - errors[best]) * out
-    own = gained / np.maximum(label_only, 0.01 * label_only.mean())
+    own = (gained / np.maximum(label_only, 0.01 * label_only.mean()))[out]
     leaks = {
         "leak": gained.sum() / label_only.sum(),
         "leak_released": gained.sum() / total if total else 0.0,
-        "leak_95": float(np.quantile(own, 0.95)),
+        "leak_95": np.quantile(own, 0.95) if total else 0.0,
     }
     figures = attack["attacks"]
     if "ssim" in figures[best]:

@@ -9,7 +9,7 @@ _COLUMNS = {
     "accuracy": "accuracy",
     "leak": "leak",
     "leak_released": "leak of the released",
-    "leak_95": "95th percentile",
+    "leak_95": "95th percentile of these",
     "ssim": "SSIM",
     "linkage": "linked",
 }

@@ -92,12 +92,19 @@ def _results(accuracy: float, leak: float) -> dict[str, Any]:
     return {"rounds": [entry], "baselines": baselines, "data": {"classes": list("ab")}}
 
 
-def test_the_verdict_prefers_few_releases_that_win() -> None:
+def test_the_verdict_tells_what_few_releases_win_and_cost() -> None:
     said = verdict(_results(0.96, 0.05))
-    assert "releasing few records wins: 10 % of them" in said[0]
-    assert "0.60 for each that is released" in said[0]
+    assert "10 % of the records under isotropic noise of σ = 0.5 train as well" in said[0]
+    assert "0.60 each" in said[0]
+    assert "exposed more" in said[0]
+
+
+def test_the_verdict_prefers_few_releases_where_no_record_is_worse_off() -> None:
+    results = _results(0.96, 0.05)
+    results["rounds"][0]["leak"]["mean"] = 0.7
+    assert "Prefer it: no record is worse off" in verdict(results)[0]
 
 
 @pytest.mark.parametrize(("accuracy", "leak"), [(0.94, 0.05), (0.96, 0.55)])
 def test_the_verdict_is_silent_where_they_do_not(accuracy: float, leak: float) -> None:
-    assert not any("few records" in line for line in verdict(_results(accuracy, leak)))
+    assert not any("of the records under" in line for line in verdict(_results(accuracy, leak)))
