@@ -52,7 +52,7 @@ def test_audit(
 ) -> None:
     with pytest.warns(UnauditedWarning):
         sf.Obfuscator.load(place)
-    assert main(["audit", "fit", *QUICK, "--out", "run"]) == 0
+    assert main(["audit", "fit", *QUICK, "--out", "run", "--sign_partial"]) == 0
     out = capsys.readouterr().out
     assert "An attacker with one release of a record recovers" in out
     assert out.splitlines()[-1] == "card: run/privacy_card.html"
@@ -72,11 +72,51 @@ def test_bounds_make_the_exit_code(
     assert main(["audit", "fit", *QUICK, "--out", "kept", "--max_leak", "0.99"]) == 0
     assert main(["audit", "fit", *QUICK, "--out", "passed", "--max_leak", "0.1"]) == 1
     done = capsys.readouterr()
-    assert "bound passed: linear on 1 release: leak 0." in done.err
+    assert "bound broken: linear on 1 release: leak 0." in done.err
     assert "passes 0.1" in done.err
     assert done.out.splitlines()[-1] == "card: passed/privacy_card.html"
     assert main(["audit", "fit", *QUICK, "--out", "more", "--max_epsilon", "1"]) == 1
     assert "The bound is ε ≤ 1" in capsys.readouterr().err
+
+
+def test_the_bound_on_the_unusual_records(
+    calls: list[dict[str, Any]], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "fit", *QUICK, "--out", "kept", "--max_leak_95", "0.99"]) == 0
+    assert main(["audit", "fit", *QUICK, "--out", "broken", "--max_leak_95", "0.1"]) == 1
+    assert "95th percentile of the leaks" in capsys.readouterr().err
+    for wrong in (".nan", "-0.1"):
+        assert main(["audit", "fit", *QUICK, "--out", "wrong", f"--max_leak={wrong}"]) == 2
+        assert "max_leak must be a number of at least 0" in capsys.readouterr().err
+    assert len(calls) == 2  # told before the work
+
+
+def test_a_partial_audit_signs_only_when_asked(
+    calls: list[dict[str, Any]], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["audit", "fit", *QUICK]
+    assert main([*words, "--out", "run"]) == 0
+    out = capsys.readouterr().out
+    assert "Only these attacks were run: linear, linkage." in out.splitlines()
+    assert "the audit was quick or of few attacks" in out
+    assert not (place / "privacy_card.json").exists()
+    assert main([*words, "--out", "other", "--sign_partial"]) == 0
+    assert (place / "privacy_card.json").exists()
+
+
+def test_a_partial_release_is_audited_as_it_lies(
+    calls: list[dict[str, Any]], place: Path, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    share = ["--share", "0.2", "--policy", "random"]
+    assert main(["release", "--obfuscator", "fit", *share, "--out", "rel"]) == 0
+    assert main(["audit", "fit", *STORED, "--released", "rel", "--out", "run"]) == 0
+    card = read_json(here / "run/privacy_card.json")
+    assert {row["name"] for row in card["attacks"] if row["stored"]} == {"linear", "linkage"}
+    out = read_json(here / "rel/chosen.json")["records"]
+    assert set(card["worst"]["numbers"]) <= set(out)
+    other = ["--released", "rel", "--data", "elsewhere"]
+    assert main(["audit", "fit", *STORED, *other, "--out", "more"]) == 2
+    assert "was released from --data digits" in capsys.readouterr().err
 
 
 def test_it_resumes(

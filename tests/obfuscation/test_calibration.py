@@ -74,10 +74,13 @@ def test_the_floor_may_be_more_than_is_asked_for() -> None:
 
 CANNOT: dict[str, tuple[Any, str]] = {
     "no bound": (lambda: isotropic(SHAPE, 1.0), "location is not bounded"),
-    "kernels": (lambda: conditional(SHAPE, 3, 1.0, bound=(0.0, 1.0)), "shape="),
-    "a slope": (
-        lambda: sf.Obfuscator(sf.nn.StochasticLinear(4, 3, bound=(0.0, 1.0))),
-        "scale depends on the record",
+    "kernels": (
+        lambda: conditional(SHAPE, 3, 1.0, bound=(0.0, 1.0)),
+        "ConditionalConv2d comes from its kernels",
+    ),
+    "a network": (
+        lambda: sf.Obfuscator(sf.nn.Stochastic(nn.Linear(4, 8), bound=(0.0, 1.0))),
+        "scale of a Stochastic depends on the record",
     ),
     "a constant scale of kernels": (
         lambda: conditional((4,), 3, 1.0, bound=(0.0, 1.0)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from sfumato.errors import DataError, SettingError
 from sfumato.noise.source import SystemSource, TorchSource
 from sfumato.obfuscation import bottleneck, conditional, exportable, release_dataset
 from sfumato.train import seeded
+from tests.obfuscation import tiny
+from tests.obfuscation.fitting import SETTINGS
 from tests.obfuscation.stand_in import Labelled
 
 RECORD = (1, 4, 4)
@@ -33,10 +36,14 @@ def records(count: int = 4) -> tuple[Tensor, Tensor]:
 
 def calls(obfuscator: sf.Obfuscator) -> dict[str, Callable[[], Tensor]]:
     x, labels = records()
-    return {"forward": lambda: obfuscator(x), "release": lambda: obfuscator.release(x, labels)}
+    return {
+        "forward": lambda: obfuscator(x),
+        "release": lambda: obfuscator.release(x, labels),
+        "obfuscate": lambda: obfuscator.obfuscate(x, labels),
+    }
 
 
-CALLS = ["forward", "release"]
+CALLS = ["forward", "release", "obfuscate"]
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -88,6 +95,32 @@ def test_the_end_of_a_seeded_block_is_seen_after_an_error() -> None:
     with pytest.raises(RuntimeError), seeded(3):
         raise RuntimeError
     calls(secure())["release"]()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_average_is_refused(name: str) -> None:
+    obfuscator = secure()
+    with (
+        sf.sampling(obfuscator.layer, 4),
+        pytest.raises(SettingError, match="an average over n draws"),
+    ):
+        calls(obfuscator)[name]()
+
+
+def test_a_fit_is_no_release_and_is_repeatable() -> None:
+    """It rehearses under its own seed, and ends as that of the same layers without secure mode."""
+    digests, data = [], tiny.records()[0]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(8, tiny.CLASSES))
+    start = bottleneck(data.shape, 8, sigma=1.0, num_classes=tiny.CLASSES)
+    for safe in (True, True, False):
+        parts = copy.deepcopy(start)
+        made = sf.Obfuscator(parts.layer, pre=parts.pre, secure=safe)
+        sf.fit(made, model, data, settings=SETTINGS, target_epsilon=5.0)
+        assert made.secure is safe and made.selection is not None
+        digests.append(made.rehearsal().digest())
+        released = made.release(data.inputs[:4], data.labels[:4])
+        assert released.shape == (4, 8)
+    assert len(set(digests)) == 1
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -241,6 +274,8 @@ def test_no_secure_obfuscator_in_a_graph() -> None:
         torch.export.export(obfuscator, (x,), strict=False)
     with pytest.raises(SettingError, match="not traced into a graph"):
         torch.jit.trace(obfuscator, (x,))
+    with pytest.raises(SettingError, match="not traced into a graph"):
+        torch.jit.trace(lambda given: obfuscator.obfuscate(given, None), (x,))
 
 
 RANDOM = ("rand", "normal", "bernoulli", "dropout", "exponential", "multinomial")

@@ -87,3 +87,37 @@ def test_bad_input_is_named() -> None:
     nn.init.constant_(broken.bias, float("nan"))
     with pytest.raises(DataError, match="logits"):
         worth_releasing(broken, _records(), 0.1, "hard")
+
+
+class _Gives(nn.Module):
+    """The same answer for any batch."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (torch.zeros(100), r"must give logits \[B, C\], here \[100, 2\], not \[100\]"),
+        (torch.zeros(100, 2, 4), r"not \[100, 2, 4\]"),
+        (torch.zeros(1, 2), r"not \[1, 2\]"),
+        ((torch.zeros(100, 2),), "not tuple"),
+        (torch.zeros(100, 1), r"a logit for each of 2 classes, not .* \[100, 1\]"),
+        (torch.zeros(100, 2).long(), "a logit for each of 2 classes, not torch.int64"),
+    ],
+)
+def test_a_model_that_gives_no_logits(answer: object, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        worth_releasing(_Gives(answer), _records())
+
+
+@pytest.mark.parametrize("model", [nn.Linear(4, 2), nn.LSTM(4, 2), nn.Embedding(2, 2)])
+def test_a_model_that_cannot_take_the_records(model: nn.Module) -> None:
+    with pytest.raises(DataError, match=r"cannot take records of shape \[3\]"):
+        worth_releasing(model.train(), _records())
+    assert model.training

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import sfumato as sf
-from sfumato.errors import SettingError
+from sfumato.errors import DataError, SettingError
 from sfumato.objectives import max_entropy
 
 MARGIN = 0.3
@@ -120,3 +120,20 @@ def test_unknown_aggregation() -> None:
 def test_no_layer(nothing: Any) -> None:
     with pytest.raises(SettingError, match="at least one layer"):
         max_entropy(nothing, 0.0)
+
+
+@pytest.mark.parametrize("over", LOOPS)
+def test_nan_is_said(over: Any) -> None:
+    broken = torch.zeros(2, 3)
+    broken[1, 2] = torch.nan
+    with pytest.raises(DataError, match="a log-scale is NaN"):
+        max_entropy([torch.zeros(2, 3), broken], 0.0, over)
+
+
+def test_where_values_cannot_be_read_nan_passes() -> None:
+    batch = torch.stack([torch.zeros(2, 3), torch.full((2, 3), torch.nan)])
+    found = torch.vmap(lambda values: max_entropy(values, 1.0))(batch)
+    assert found.isnan().tolist() == [False, True]
+    compiled = torch.compile(max_entropy, backend="eager", fullgraph=True)
+    assert float(compiled(batch[0], 1.0)) == 1
+    assert bool(compiled(batch[1], 1.0).isnan())

@@ -11,6 +11,7 @@ import sfumato as sf
 from sfumato.data.records import Records
 from sfumato.errors import DataError, SettingError, StoreError
 from sfumato.obfuscation.release import release_dataset
+from sfumato.privacy import DecoderSettings
 from sfumato.privacy.attacks import LinearAttack, MembershipAttack
 from sfumato.privacy.audits.collect import BEST
 from sfumato.privacy.control import ClosedForm, Isotropic
@@ -58,7 +59,7 @@ def test_the_best_per_record_is_at_least_the_best_attack() -> None:
 def test_an_attack_that_cannot_run_says_why() -> None:
     row = card().attack("needy")
     assert row.skipped == "this attack needs 3 classes"
-    assert "Not run: needy" in card().verdict[-1]
+    assert "Not run: needy: this attack needs 3 classes." in card().verdict[:4]
     with pytest.raises(SettingError, match="was not run: this attack needs"):
         _ = row.score
     it_can = run(attacks=[LinearAttack(), Needy(2)], control=False)
@@ -89,7 +90,7 @@ def test_an_attack_that_does_not_look_is_not_trusted() -> None:
     assert "This audit is not to be trusted" in found.verdict[0]
     failed = {(c.attack, c.kind) for c in found.controls if not c.passed}
     assert ("class-mean", "quiet") in failed
-    assert found.within(max_leak=0.5)[0].startswith("This audit is not to be trusted")
+    assert found.broken_bounds(max_leak=0.5)[0].startswith("This audit is not to be trusted")
 
 
 def test_an_attack_weaker_than_the_closed_form_is_not_trusted() -> None:
@@ -103,6 +104,25 @@ def test_without_controls_nothing_is_trusted() -> None:
     assert not found.trusted
     assert found.controls == () and found.baselines.isotropic == ()
     assert "without its controls" in found.verdict[0]
+
+
+def test_a_small_budget_and_few_attacks_are_said_first() -> None:
+    found = run(
+        attacks=None,
+        budget=DecoderSettings(steps=2, width=2, check_every=1),
+        releases=(1,),
+        seeds=(0,),
+        control=False,
+    )
+    assert found.limits == (
+        "The attackers had a small budget (quick): with the full one they may find more.",
+    )
+    assert found.verdict[1] == found.limits[0] and not found.config["complete"]
+    few = run(releases=(1,), seeds=(0,))
+    assert few.trusted and not few.complete
+    assert few.verdict[0] == "Only these attacks were run: linear-pooled."
+    bare = run(attacks=[LinearAttack(), Needy(2)], releases=(1,), seeds=(0,))
+    assert "No control fits: needy." in bare.verdict[:2]
 
 
 def test_one_data_set_is_split() -> None:
@@ -134,7 +154,7 @@ def test_an_interrupted_audit_resumes(tmp_path: Path) -> None:
     done: list[Any] = []
     resumed = run(attacks=[Counting(log, fail_at=3)], folder=folder, progress=done.append)
     runs = Path(log).read_text().splitlines()
-    cells = 2 * 2 + 6  # K × seeds, and the controls
+    cells = 2 * 2 + 7  # K × seeds, and the controls
     assert len(runs) == cells + 1  # the one that was cut short ran twice
     assert len(done) == cells - 2
     whole = run(attacks=[Counting(str(tmp_path / "other"), fail_at=99)])
@@ -150,13 +170,20 @@ def test_a_folder_holds_one_audit(tmp_path: Path) -> None:
         run(folder=tmp_path, obfuscator=Isotropic(2.0), releases=(1,), seeds=(0,), control=False)
 
 
-def test_damaged_tensors_are_told(tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"folder": tmp_path, "releases": (1,), "seeds": (0,)}
-    run(**settings, control=False)
-    for file in tmp_path.rglob("*.safetensors"):
-        file.write_bytes(file.read_bytes()[:20])
-    with pytest.raises(StoreError, match="missing or damaged: delete its folder"):
-        run(**settings, control=False)
+@pytest.mark.parametrize("ending", ["safetensors", "json"])
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_text("{")])
+def test_a_damaged_cell_is_computed_again(tmp_path: Path, ending: str, spoil: Any) -> None:
+    log = str(tmp_path / "log")
+    settings: dict[str, Any] = {"folder": tmp_path / "a", "releases": (1,), "seeds": (0,)}
+    settings |= {"attacks": [Counting(log)], "control": False}
+    whole = run(**settings)
+    for file in (tmp_path / "a").rglob(f"seed-0.{ending}"):
+        spoil(file)
+    again = run(**settings)
+    assert again.leak == whole.leak and again.worst.leaks == whole.worst.leaks
+    assert len(Path(log).read_text().splitlines()) == 2
+    run(**settings)
+    assert len(Path(log).read_text().splitlines()) == 2
 
 
 def released(tmp_path: Path, data: Records, sigma: float = 1.0) -> tuple[sf.Obfuscator, Path]:

@@ -10,8 +10,9 @@ import torch
 
 from sfumato.errors import OutputError, SettingError, StoreError
 from sfumato.files import read_json, write_json
+from sfumato.privacy.audits.identity import json_checksum
 from sfumato.privacy.audits.rows import AttackRow, Certified
-from sfumato.privacy.audits.store import CARD, PICTURES, checksum
+from sfumato.privacy.audits.store import CARD, PICTURES
 from sfumato.privacy.card import PrivacyCard
 from sfumato.privacy.statistics import Figure
 from tests.privacy.audited import card as audited
@@ -102,7 +103,7 @@ def change(path: Path, *, sign: bool = False, **changes: Any) -> None:
     content = {**read_json(path), **changes}
     if sign:
         content.pop("checksum")
-        content["checksum"] = checksum(content)
+        content["checksum"] = json_checksum(content)
     write_json(path, content)
 
 
@@ -121,31 +122,72 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_bounds() -> None:
     card = trusted()
-    assert card.within() == ()
-    assert card.within(max_leak=0.99, max_linkage=0.5, max_epsilon=5) == ()
+    assert card.broken_bounds() == ()
+    assert card.broken_bounds(max_leak=0.99, max_linkage=0.5, max_epsilon=5) == ()
     highest = max(row.figures["leak"].high for row in card.attacks if row.reconstructs)
-    assert card.within(max_leak=highest) == ()
-    (words,) = card.within(max_leak=highest - 1e-6)
+    assert card.broken_bounds(max_leak=highest) == ()
+    (words,) = card.broken_bounds(max_leak=highest - 1e-6)
     assert words.startswith("linear-pooled on 4 releases: leak ")
-    (words,) = card.within(max_linkage=0.21)  # the mean keeps it, the interval does not
+    (words,) = card.broken_bounds(max_linkage=0.21)  # the mean keeps it, the interval does not
     assert "linkage on 1 release: linkage 0.200 [0.180, 0.220] passes 0.21" in words
-    (words,) = card.within(max_epsilon=4)
+    (words,) = card.broken_bounds(max_epsilon=4)
     assert "Certified. The bound is ε ≤ 4" in words
+
+
+def test_the_unusual_records_have_a_bound_of_their_own() -> None:
+    card = trusted()
+    most = max(row.figures["leak_95"].high for row in card.attacks if row.reconstructs)
+    assert card.keeps(max_leak_95=most)
+    (words,) = card.broken_bounds(max_leak_95=most - 1e-6)
+    assert "linear-pooled on 4 releases: 95th percentile of the leaks" in words
+    best = AttackRow("best-per-record", 1, False, "leak", 0.0, {"leak": figure(0.99)})
+    assert trusted(attacks=(*card.attacks, best)).keeps(max_leak=0.98)  # no attacker: no bound
+
+
+def test_keeping_a_bound_is_true() -> None:
+    card = trusted()
+    assert card.keeps(max_leak=0.99, max_linkage=0.5, max_epsilon=5)
+    assert not card.keeps(max_leak=0.1)
+    assert not card.keeps(max_leak=0.99, max_epsilon=4)
+    assert not trusted(trusted=False).keeps(max_leak=2.0)
+    assert not hasattr(card, "within")  # a name that says the opposite of what it gave
+    with pytest.raises(SettingError, match="give at least one bound"):
+        card.keeps()
+
+
+@pytest.mark.parametrize("name", ["max_leak", "max_leak_95", "max_linkage", "max_epsilon"])
+@pytest.mark.parametrize("value", [float("nan"), -0.1, -float("inf")])
+def test_a_bound_that_is_none(name: str, value: float) -> None:
+    for held in (trusted().keeps, trusted().broken_bounds):
+        with pytest.raises(SettingError, match=f"{name} must be a number of at least 0, not"):
+            held(**{name: value})
+
+
+def test_a_card_of_few_attacks_or_a_small_budget_is_not_complete() -> None:
+    assert not trusted().complete
+    whole = trusted(config={**audited().config, "complete": True}, limits=())
+    assert whole.complete and whole.verdict[0].startswith("An attacker with one release")
+    assert not replace(whole, trusted=False).complete
+    bare = trusted(limits=("The attackers had a small budget (quick): more may be found.",))
+    assert bare.verdict[0] == bare.limits[0]
 
 
 def test_what_is_not_shown_is_not_kept() -> None:
     card = trusted(attacks=audited().attacks, certificate=())
-    assert "No linkage attack was run" in card.within(max_linkage=0.9)[0]
-    assert "no certificate" in card.within(max_epsilon=100)[0]
+    assert "No linkage attack was run" in card.broken_bounds(max_linkage=0.9)[0]
+    assert "no certificate" in card.broken_bounds(max_epsilon=100)[0]
     absent = (Certified(10, False, None, 1e-5, "Not certified: no bound."),)
-    assert "10 releases: Not certified" in trusted(certificate=absent).within(max_epsilon=9)[0]
-    assert "keeps no bound" in trusted(trusted=False).within(max_leak=2.0)[0]
+    assert (
+        "10 releases: Not certified" in trusted(certificate=absent).broken_bounds(max_epsilon=9)[0]
+    )
+    assert "keeps no bound" in trusted(trusted=False).broken_bounds(max_leak=2.0)[0]
 
 
 def test_the_verdict() -> None:
     lines = trusted().verdict
-    assert lines[0].startswith("An attacker with one release of a record recovers")
-    assert "by linear-pooled." in lines[0]
+    assert lines[0] == "Only these attacks were run: linear-pooled, class-mean."
+    found = next(line for line in lines if line.startswith("An attacker with one release of a"))
+    assert "by linear-pooled." in found
     text = " ".join(lines)
     assert "With 4 releases of a record it is" in text
     assert "in 20.0 % of cases, where chance has 1.0 %" in text

@@ -10,6 +10,7 @@ import torch
 
 from sfumato.errors import OutputError, StoreError
 from sfumato.files import read_json
+from sfumato.privacy.audits.checks import Check
 from sfumato.privacy.audits.rows import AttackRow, Certified
 from sfumato.privacy.audits.store import CARD
 from sfumato.privacy.card import PrivacyCard
@@ -151,3 +152,12 @@ def test_a_missing_part(content: dict[str, Any]) -> None:
     del content["threat_model"]
     with pytest.raises(StoreError, match="'threat_model' is a required property"):
         validate_card(content)
+
+
+def test_what_was_served_and_the_checks_have_their_place() -> None:
+    figure = Figure(0.25, 0.01, 3, 0.2, 0.3)
+    row = AttackRow("linear", 4, False, "leak", 0.0, {"leak": figure}, (), True, served=True)
+    check = Check("stated law", False, "releases: the draw is fixed")
+    html = render_card(replace(card(), attacks=(*card().attacks, row), checks=(check,)))
+    assert "served without a label, 4 times" in html
+    assert "<dt>failed</dt><dd>releases: the draw is fixed</dd>" in html

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +108,8 @@ def test_code_in_a_checkpoint_is_not_run(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_save_that_fails_leaves_the_last_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: Any, part: Path) -> None:
-        part.write_bytes(b"half")
+    def full(_: Any, part: Any) -> None:
+        part.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
@@ -115,4 +117,31 @@ def test_a_save_that_fails_leaves_the_last_one(path: Path, monkeypatch: pytest.M
         save_checkpoint(path, 4, *stepped(), "tag")
     monkeypatch.undo()
     assert load(path) == (3, [{"loss": 0.5}])
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def room() -> Iterator[None]:
+    """Files of this process may hold 2,000 bytes and no more, as on a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_in_the_middle(path: Path, room: None) -> None:
+    # torch makes a RuntimeError without a reason of what the system says.
+    with pytest.raises(OutputError, match=r"disk full while writing .*run\.checkpoint"):
+        save_checkpoint(path, 4, nn.Linear(100, 100), None, "tag")
+    assert load(path) == (3, [{"loss": 0.5}])
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_an_error_that_is_not_of_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(*_: Any) -> None:
+        raise RuntimeError("not of the disk")
+
+    monkeypatch.setattr(torch, "save", odd)
+    with pytest.raises(RuntimeError, match="not of the disk"):
+        save_checkpoint(path, 4, *stepped(), "tag")
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]

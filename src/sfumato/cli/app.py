@@ -113,7 +113,7 @@ def _passed(done: BoundPassed) -> int:
     for line in done.lines:
         print(line)
     for bound in done.passed:
-        print(f"bound passed: {bound}", file=sys.stderr)
+        print(f"bound broken: {bound}", file=sys.stderr)
     return 1
 
 

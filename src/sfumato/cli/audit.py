@@ -15,7 +15,7 @@ class AuditOptions:
     """Attack an obfuscator with everything but the draw, and write its privacy card.
 
     The card is OUT/privacy_card.json, with a page beside it. With bounds it can stand in a
-    pipeline: it exits with 1 where one is passed, and with 2 where it cannot be run. An
+    pipeline: it exits with 1 where one is broken, and with 2 where it cannot be run. An
     interrupted audit goes on where it stopped.
     """
 
@@ -26,16 +26,20 @@ class AuditOptions:
     out: str | None = None
     """Folder of the run; an interrupted run in it goes on. By default runs/audit-TIME."""
     released: str | None = None
-    """A folder that `sfumato release` wrote, of the data's split "train": attack the stored set
-    too."""
+    """A folder that `sfumato release` wrote, of the data's split "train" or of the one that it
+    names: attack the stored set too. Where only some records were released, these are attacked."""
     max_leak: float | None = None
-    """Exit with 1 unless every leak stays below this, its confidence interval included."""
+    """Exit with 1 unless the leak of every attack stays at or below this, its confidence interval
+    included: of fresh, stored and served releases. The row best-per-record is no attack, and does
+    not count."""
+    max_leak_95: float | None = None
+    """The same for the 95th percentile of the records' own leaks."""
     max_linkage: float | None = None
     """The same for the share of releases whose record is found in a gallery."""
     max_epsilon: float | None = None
-    """The same for the certificate's ε; without a certificate the bound is passed."""
+    """The same for the certificate's ε; without a certificate the bound is broken."""
     releases: tuple[int, ...] = (1, 10, 100)
-    """How many releases of each record the attacker averages."""
+    """How many releases of each record the attacker holds."""
     seeds: int = 3
     """Repeat every attack with so many seeds: 0, 1, 2, ..."""
     quick: bool = False
@@ -57,7 +61,10 @@ class AuditOptions:
     workers: int = 1
     """Parallel processes; 0 is one per core."""
     sign: bool = True
-    """Put a trusted card into the obfuscator's folder, so that it no longer loads as unaudited."""
+    """Put a trusted card of a whole audit into the obfuscator's folder, so that it no longer loads
+    as unaudited."""
+    sign_partial: bool = False
+    """Put it there after a quick audit or one of few attacks, too."""
 
 
 def run(options: AuditOptions, folder: RunFolder | None) -> list[str]:

@@ -20,11 +20,13 @@ from sfumato.errors import SettingError
 from sfumato.files import atomic, read_json
 from sfumato.privacy.attacks import Attack
 from sfumato.privacy.attacks.membership import MembershipAttack
-from sfumato.privacy.audits.material import released_folder
+from sfumato.privacy.audits.limits import Bounds
+from sfumato.privacy.audits.material import Chosen, chosen, released_folder
 from sfumato.privacy.audits.store import CARD, PAGE
 from sfumato.privacy.card import PrivacyCard
 from sfumato.report import validate_card, write_card
 
+BOUNDS = ("max_leak", "max_leak_95", "max_linkage", "max_epsilon")
 MEMBERS = 2000
 """So many records of each part are looked at for membership."""
 
@@ -36,8 +38,9 @@ def audit_obfuscator(options: AuditOptions, folder: RunFolder) -> list[str]:
         The lines to print at the end.
 
     Raises:
-        BoundPassed: the card passes a bound that was given.
+        BoundPassed: the card breaks a bound that was given.
     """
+    Bounds(**{name: getattr(options, name) for name in BOUNDS})  # wrong ones before the work
     place = _place(options.obfuscator)
     obfuscator = sf.Obfuscator.load(place, unaudited_ok=True)
     data = _data(options)
@@ -62,10 +65,9 @@ def audit_obfuscator(options: AuditOptions, folder: RunFolder) -> list[str]:
     write_card(card, folder.path)
     lines = [*card.verdict, *_signed(options, card, place, folder.path)]
     lines.append(f"card: {folder.path / PAGE}")
-    bounds = {name: getattr(options, name) for name in ("max_leak", "max_linkage", "max_epsilon")}
-    passed = card.within(**bounds)
-    if passed:
-        raise BoundPassed(lines, passed)
+    broken = card.broken_bounds(**{name: getattr(options, name) for name in BOUNDS})
+    if broken:
+        raise BoundPassed(lines, broken)
     return lines
 
 
@@ -82,7 +84,27 @@ def _data(options: AuditOptions) -> Records | tuple[Records, Records]:
         raise SettingError(
             "--limit cannot be used with --released, which is of all records: use --attacked"
         )
-    return take(load(options.data, "train"), None)
+    some = _chosen(options)
+    return take(load(options.data, "train" if some is None else some.split), None)
+
+
+def _chosen(options: AuditOptions) -> Chosen | None:
+    """Which records were released, where not all of the data were.
+
+    Raises:
+        SettingError: they are of other data.
+    """
+    assert options.released is not None
+    some = chosen(Path(options.released))
+    if some is not None and not _same(some.data, options.data):
+        raise SettingError(f"{options.released} was released from --data {some.data}: audit that")
+    return some
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    return Path(one).exists() and Path(one).resolve() == Path(other).resolve()
 
 
 def _model(options: AuditOptions, data: Records) -> nn.Module | None:
@@ -101,6 +123,8 @@ def _membership(options: AuditOptions, released: Records) -> list[Attack]:
         return []
     if options.released is None or options.weights is None:
         raise SettingError("--clean needs --released and --weights: the model trained on both")
+    some = _chosen(options)
+    released = released if some is None else released.subset(some.records)
     numbers = stratified_order(released.labels, SPLIT_SEED)[:MEMBERS].sort().values
     folder = released_folder(Path(options.released))
     attack = MembershipAttack(
@@ -123,6 +147,11 @@ def _signed(options: AuditOptions, card: PrivacyCard, place: Path, out: Path) ->
         return []
     if not card.trusted:
         return ["The card was not put into the obfuscator's folder: it is not to be trusted."]
+    if not card.complete and not options.sign_partial:
+        return [
+            "The card was not put into the obfuscator's folder: the audit was quick or of few "
+            "attacks. Audit in full, or add --sign_partial."
+        ]
     with atomic(place / CARD) as part:
         shutil.copyfile(out / CARD, part)
     return []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 import sfumato as sf
 from sfumato.cli.fit import FitOptions
@@ -14,11 +16,12 @@ from sfumato.cli.folder import RunFolder
 from sfumato.cli.progress import Display
 from sfumato.cli.settings import load_weights, model_factory, open_data
 from sfumato.data import Records
+from sfumato.errors import SettingError
 from sfumato.files import prepare_folder
-from sfumato.obfuscation import FitSettings, Plan, start
+from sfumato.obfuscation import FitSettings, Plan, bottleneck, calibrate, start
 from sfumato.obfuscation.figures import figure
 from sfumato.obfuscation.pictures import save_pictures
-from sfumato.privacy import measure_leak
+from sfumato.privacy import Certificate, certify, measure_leak
 from sfumato.train import Recipe, derive, seeded, train_classifier
 
 
@@ -30,10 +33,13 @@ def fit_obfuscator(options: FitOptions, folder: RunFolder) -> list[str]:
     """
     out = folder.path
     train, test = open_data(options.data, options.limit)
+    obfuscator = _start(options, train)
     with Display(out) as display:
-        model = _trained(options, train, out, display)
-        history = _fit(options, model, train, out, display)
-        leak = _leak(options, train, test, out, display)
+        model = _trained(options, obfuscator, train, out, display)
+        history = _fit(options, obfuscator, model, train, out, display)
+        saved = sf.Obfuscator.load(out / "obfuscator", unaudited_ok=True)
+        certificate = _certificate(options, saved, train)
+        leak = _leak(options, saved, train, test, out, display)
     report = folder.finish(
         {
             "data": {
@@ -46,21 +52,70 @@ def fit_obfuscator(options: FitOptions, folder: RunFolder) -> list[str]:
             "seeds": [options.seed],
             "history": history,
             "leak": figure([leak]),
+            "certificate": asdict(certificate),
         }
     )
-    return [f"leak: {leak:.3f}", f"obfuscator: {out / 'obfuscator'}", f"report: {report}"]
+    return [
+        f"leak: {leak:.3f}",
+        certificate.words,
+        f"obfuscator: {out / 'obfuscator'}",
+        f"report: {report}",
+    ]
 
 
-def _trained(options: FitOptions, train: Records, out: Path, display: Display) -> nn.Module:
+def _start(options: FitOptions, train: Records) -> sf.Obfuscator:
+    """What the fit starts from.
+
+    Raises:
+        SettingError: options that do not go together, or a target that the kind cannot reach.
+    """
+    sigma = Plan().sigma if options.sigma is None else options.sigma
+    _check_kind(options)
+    if options.kind == "bottleneck":
+        made = bottleneck(
+            train.shape,
+            options.features,
+            sigma,
+            clip=options.clip,
+            num_classes=len(train.classes),
+            records=train.inputs,
+        )
+    else:
+        made = start(options.kind, train.shape, len(train.classes), sigma, bound=options.bound)
+    if options.target_epsilon is not None:  # told before a model is trained
+        trial = copy.deepcopy(made)
+        calibrate(trial, options.target_epsilon, options.delta, releases=options.releases)
+    return made
+
+
+def _check_kind(options: FitOptions) -> None:
+    defaults = {one.name: one.default for one in fields(options)}
+    narrow = options.kind == "bottleneck"
+    for name in ("bound",) if narrow else ("features", "clip"):
+        if getattr(options, name) != defaults[name]:
+            hint = "--clip bounds it" if narrow else "it belongs to --kind bottleneck"
+            raise SettingError(f"--{name} cannot be used with --kind {options.kind}: {hint}")
+
+
+@torch.no_grad()
+def _clean(obfuscator: sf.Obfuscator, train: Records) -> Tensor:
+    """What the model sees of records where there is no noise: they, or their features."""
+    return obfuscator.pre(train.inputs)
+
+
+def _trained(
+    options: FitOptions, obfuscator: sf.Obfuscator, train: Records, out: Path, display: Display
+) -> nn.Module:
     """The model to fit against: with the given weights, or trained now."""
+    inputs = _clean(obfuscator, train)
     with seeded(options.seed, "model"):
-        model = model_factory(options.model)(train.shape, len(train.classes))
+        model = model_factory(options.model)(tuple(inputs.shape[1:]), len(train.classes))
     if options.weights is not None:
         load_weights(model, options.weights)
         return model
     train_classifier(
         model,
-        train.inputs,
+        inputs,
         train.labels,
         Recipe(),
         seed=derive(options.seed, "model"),
@@ -71,14 +126,17 @@ def _trained(options: FitOptions, train: Records, out: Path, display: Display) -
 
 
 def _fit(
-    options: FitOptions, model: nn.Module, train: Records, out: Path, display: Display
+    options: FitOptions,
+    obfuscator: sf.Obfuscator,
+    model: nn.Module,
+    train: Records,
+    out: Path,
+    display: Display,
 ) -> list[dict[str, Any]]:
     plan, settings = Plan(), FitSettings()
     if options.epochs is not None:
         kernels = replace(settings.kernels, epochs=options.epochs, min_steps=0)
         settings = replace(settings, kernels=kernels)
-    sigma = plan.sigma if options.sigma is None else options.sigma
-    obfuscator = start(options.kind, train.shape, len(train.classes), sigma)
     if options.kind == "scales":
         settings = replace(settings, location="identity")
     state = prepare_folder(out / "state")
@@ -90,6 +148,9 @@ def _fit(
         plan.knob if options.knob is None else options.knob,
         settings=settings,
         labels_known=options.labels_known,
+        target_epsilon=options.target_epsilon,
+        delta=options.delta,
+        releases=options.releases,
         seed=options.seed,
         checkpoint=state / "fit.checkpoint",
         progress=display.named("obfuscator", "fitting"),
@@ -98,8 +159,21 @@ def _fit(
     return history
 
 
-def _leak(options: FitOptions, train: Records, test: Records, out: Path, display: Display) -> float:
-    obfuscator = sf.Obfuscator.load(out / "obfuscator", unaudited_ok=True)  # as it was saved
+def _certificate(options: FitOptions, obfuscator: sf.Obfuscator, train: Records) -> Certificate:
+    with torch.no_grad():
+        law = obfuscator.distribution(train.inputs[:1], train.labels[:1])
+    shape = tuple(law.mean.shape[1:])
+    return certify(obfuscator, delta=options.delta, releases=options.releases, shape=shape)
+
+
+def _leak(
+    options: FitOptions,
+    obfuscator: sf.Obfuscator,
+    train: Records,
+    test: Records,
+    out: Path,
+    display: Display,
+) -> float:
     known, target = (train.inputs, train.labels), (test.inputs, test.labels)
     leak = measure_leak(
         obfuscator,

@@ -16,7 +16,8 @@ from sfumato.files import atomic, prepare_folder, write_json
 CONFIG = "config.yaml"
 
 # What changes how a run is computed or judged, not what comes out.
-_FREE = {"workers", "max_leak", "max_linkage", "max_epsilon", "sign"}
+_BOUNDS = {"max_leak", "max_leak_95", "max_linkage", "max_epsilon"}
+_FREE = {"workers", "sign", "sign_partial", *_BOUNDS}
 
 
 @final

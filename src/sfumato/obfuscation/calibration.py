@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sfumato.errors import SettingError
 from sfumato.nn import AdditiveNoise, ConditionalAdditiveNoise
+from sfumato.nn.kernels import KernelLayer
 from sfumato.noise import LocationScale
 from sfumato.obfuscation.obfuscator import Obfuscator
 from sfumato.privacy.certificate import certify
@@ -100,14 +101,16 @@ def _search(reached: Callable[[float], float], target: float, least: float) -> f
 def _additive(obfuscator: Obfuscator, delta: float) -> tuple[Additive, LocationScale]:
     """The layer, if its scale can be set, and its law."""
     layer = obfuscator.layer
+    if isinstance(layer, KernelLayer):
+        raise SettingError(
+            f"no scale reaches an epsilon: that of a {type(layer).__name__} comes from its "
+            "kernels; use additive noise (kind='additive' with a bound, or "
+            "sfumato.obfuscation.bottleneck)"
+        )
     certificate = certify(obfuscator, delta=delta)
     if not certificate.mechanism:
         raise SettingError(f"no scale reaches an epsilon: {certificate.reason}")
-    if not isinstance(layer, (AdditiveNoise, ConditionalAdditiveNoise)):
-        raise SettingError(
-            f"the scale of a {type(layer).__name__} comes from its kernels: use additive noise "
-            "(kind='additive' with a bound, or sfumato.obfuscation.bottleneck)"
-        )
+    assert isinstance(layer, (AdditiveNoise, ConditionalAdditiveNoise))  # it was certified
     if layer.weight.dtype not in (torch.float32, torch.float64):
         raise SettingError(f"a scale cannot be set finely enough in {layer.weight.dtype}")
     assert isinstance(layer.noise, LocationScale)

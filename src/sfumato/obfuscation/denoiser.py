@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from sfumato.data.records import Records
 from sfumato.errors import DataError, SettingError
 from sfumato.objectives.moments import moments
+from sfumato.objectives.within import class_means
 from sfumato.privacy import Mechanism
 
 
@@ -46,7 +47,7 @@ class Denoiser:
         records = clean.inputs.flatten(1).double()
         groups = clean.labels if labelled else torch.zeros_like(clean.labels)
         count = clean.num_classes if labelled else 1
-        self.means, self.centres = (_means(v, groups, count) for v in (records, location))
+        self.means, self.centres = (class_means(v, groups, count) for v in (records, location))
         x, y = records - self.means[groups], location - self.centres[groups]
         cross, own = y.T @ x / len(x), y.T @ y / len(y)
         if not labelled:
@@ -111,11 +112,6 @@ def _laws(mechanism: Mechanism, clean: Records) -> tuple[Tensor, Tensor]:
     average = torch.stack(list(found.values())).mean(0)
     noise = [found.get(c, average) for c in range(clean.num_classes)]
     return torch.stack(noise).double(), location.double()
-
-
-def _means(values: Tensor, groups: Tensor, count: int) -> Tensor:
-    members = [groups == c for c in range(count)]
-    return torch.stack([(values[m] if bool(m.any()) else values).mean(0) for m in members])
 
 
 def _gain(own: Tensor, cross: Tensor, noise: Tensor) -> Tensor:

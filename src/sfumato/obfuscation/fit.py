@@ -12,7 +12,7 @@ from torch import nn
 
 from sfumato.data.records import Records, check_batch
 from sfumato.errors import DataError, SettingError
-from sfumato.nn import SoftSelection
+from sfumato.obfuscation.first_selection import first_selection
 from sfumato.obfuscation.fit_loop import FitLoop
 from sfumato.obfuscation.fit_settings import FitSettings
 from sfumato.obfuscation.freezing import fixed, frozen, separable
@@ -73,7 +73,7 @@ def fit(
         (cross-entropy), objective, accuracy on releases.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or does not fit the obfuscator or its selection.
         SettingError: an unknown objective, a negative knob, classes that cannot be pooled, or a
             target that cannot be certified for this layer.
     """
@@ -83,8 +83,9 @@ def fit(
     records = _records(data, obfuscator)
     weighed = Weighed.of(objective, settings.margin)
     target = None if target_epsilon is None else _Target(target_epsilon, delta, releases)
+    rehearsed = obfuscator.rehearsal()  # a fit is no release: it draws under its seed
     loop = FitLoop(
-        obfuscator,
+        rehearsed,
         model,
         records,
         weighed,
@@ -94,8 +95,11 @@ def fit(
         derive(weighed.tag, knob, settings, *(() if target is None else (target,))),
         progress,
     )
-    with _held(obfuscator, model, settings, records, target):
-        return _steps(loop, settings, labels_known, checkpoint)
+    with _held(rehearsed, model, settings, records, target):
+        try:
+            return _steps(loop, settings, labels_known, checkpoint)
+        finally:
+            obfuscator.selection = rehearsed.selection
 
 
 def _records(data: Any, obfuscator: Obfuscator) -> Records:
@@ -113,15 +117,14 @@ def _steps(
     loop: FitLoop, settings: FitSettings, labels_known: bool, checkpoint: Path | None
 ) -> list[dict[str, Any]]:
     obfuscator = loop.obfuscator
+    alone = labels_known or obfuscator.num_classes is None
+    selection = None if alone else first_selection(obfuscator, loop.records, settings, loop.seed)
     kernels = [*obfuscator.layer.parameters(), *obfuscator.pre.parameters()]
     history = loop.run(1, kernels, settings.kernels, checkpoint)
-    classes = obfuscator.num_classes
-    if labels_known or classes is None:
+    if selection is None:
         return history
-    if obfuscator.selection is None:
-        shape = tuple(loop.records.shape) if settings.shape is None else settings.shape
-        obfuscator.selection = SoftSelection(classes, shape, settings.place, settings.combine)
-    trained = list(obfuscator.selection.parameters())
+    obfuscator.selection = selection
+    trained = list(selection.parameters())
     if settings.joint:
         return history + loop.run(2, trained + kernels, settings.selection, checkpoint)
     with frozen(obfuscator.layer, obfuscator.pre):

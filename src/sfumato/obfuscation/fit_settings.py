@@ -18,8 +18,9 @@ class FitSettings:
     Args:
         kernels: the recipe of step 1, kernels under the hard selection.
         selection: the recipe of step 2, the soft selection.
-        shape: the shape of the soft selection: None for one value for each element of a record
-            and class, as the source has it; `()` for one for each class.
+        shape: the shape of the soft selection: None for one value for each class and each element
+            of what the layer reads (the record, as the source has it, or what the regular layers
+            make of it), or of the release for `place="output"`; `()` for one for each class.
         place: the selection on the layer's `"input"` or `"output"`.
         combine: `"sum"` or `"mixture"`.
         joint: in step 2 train the kernels too; else they are frozen.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, final
 
@@ -88,20 +87,23 @@ class Obfuscator(nn.Module):
         if any(part.mode != "sample" for part in _drawing(self.layer)):
             raise SettingError("an obfuscator never passes on the mean: that is nearly the record")
         self._check_draws()
-        if not self.secure:
-            return self.obfuscate(x, None)
-        with guarded(self.layer):
-            return self.obfuscate(x, None)
+        return self.obfuscate(x, None)
 
     def distribution(self, x: Tensor, selection: Any = None) -> Distribution:
         """The law of the release of `x`, under `selection` or under the learned one."""
         return self.layer.distribution(*self._inputs(x, selection))
 
     def obfuscate(self, x: Tensor, selection: Any) -> Tensor:
-        """As `release`, but with gradients and without checks: what `sf.fit` trains."""
+        """As `release`, but with gradients and without checks of `x`: what `sf.fit` trains.
+
+        Raises:
+            SettingError: in secure mode what `release` says.
+        """
         if not self.secure:
             return output_of(self.layer, *self._inputs(x, selection))
-        with sampling(self.layer, "sample", source="os"):
+        refuse_tracing()
+        self._check_draws()
+        with guarded(self.layer):
             return output_of(self.layer, *self._inputs(x, selection))
 
     @torch.no_grad()
@@ -130,8 +132,7 @@ class Obfuscator(nn.Module):
         check_finite(x)
         self._check_draws()
         if self.secure:
-            with guarded(self.layer):
-                return self.obfuscate(x, labels)
+            return self.obfuscate(x, labels)
         with sampling(self, "sample", source=source):
             return self.obfuscate(x, labels)
 
@@ -140,17 +141,15 @@ class Obfuscator(nn.Module):
         return Obfuscator(self.layer, self.selection, self.pre) if self.secure else self
 
     def digest(self) -> str:
-        """SHA-256 over the layers' settings and weights: equal obfuscators have equal digests."""
-        from sfumato.obfuscation.store import describe
+        """SHA-256 over the layers' settings and weights: equal obfuscators have equal digests.
 
-        digest = hashlib.sha256(repr(sorted(describe(self).items())).encode())
-        for part in (self.layer, self.selection):
-            if part is not None and any(part.children()):
-                digest.update(str(part).encode())  # modules inside are no settings
-        for name, values in sorted(self.state_dict().items()):
-            digest.update(f"{name}{values.dtype}{tuple(values.shape)}".encode())
-            digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        Of modules of your own the class's name, plain attributes and buffers count as well. Not
+        their code, and not what has no description of its own, such as a function or a hook:
+        an obfuscator that holds one counts as never audited.
+        """
+        from sfumato.obfuscation.fingerprint import digest_of
+
+        return digest_of(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the folder `path`: weights as safetensors, settings as JSON, never pickle.
@@ -175,7 +174,8 @@ class Obfuscator(nn.Module):
         """Read what `save` wrote; no code from the file is run.
 
         Warns with an `UnauditedWarning` unless the folder holds the privacy card of just this
-        obfuscator.
+        obfuscator, unchanged and trusted. A card has a checksum and no signature: whoever means
+        to deceive can write one.
 
         Args:
             path: the folder.
@@ -193,7 +193,7 @@ class Obfuscator(nn.Module):
 
         obfuscator = load(Path(path), layer, selection, pre)
         if not unaudited_ok:
-            warn_unless_audited(Path(path), obfuscator.digest())
+            warn_unless_audited(Path(path), obfuscator)
         return obfuscator
 
     def _check_draws(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
 from sfumato.data.records import Records, check_batch
-from sfumato.errors import DataError, SettingError
+from sfumato.errors import DataError, SettingError, SfumatoError
 from sfumato.train.seed import generator
 
 Policy: TypeAlias = Literal["auto", "random", "hard"]
@@ -28,17 +28,45 @@ def margins(model: nn.Module, inputs: Tensor, labels: Tensor, batch_size: int = 
         inputs: `[N, ...]`.
         labels: `[N]`.
         batch_size: records at a time.
+
+    Raises:
+        DataError: the model cannot take the records.
+        SettingError: it gives no logits `[B, C]` of two classes or more, every label's among them.
     """
     before, parts = model.training, []
     model.eval()
     try:
         for x, c in zip(inputs.split(batch_size), labels.split(batch_size), strict=True):
-            logits, own = model(x), c.unsqueeze(1)
+            logits, own = _logits(model, x, c), c.unsqueeze(1)
             rival = logits.scatter(1, own, float("-inf")).amax(1)
             parts.append(logits.gather(1, own).squeeze(1) - rival)
     finally:
         model.train(before)
     return torch.cat(parts)
+
+
+def _logits(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+    try:
+        logits: Any = model(x)
+    except SfumatoError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"the model cannot take records of shape {list(x.shape[1:])} ({error}): give the "
+            "network of the clean part, and records as it was trained on"
+        ) from error
+    classes = max(2, int(labels.max()) + 1)
+    if not isinstance(logits, Tensor) or logits.dim() != 2 or len(logits) != len(x):
+        found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise SettingError(
+            f"the model must give logits [B, C], here [{len(x)}, {classes}], not {found}"
+        )
+    if logits.shape[1] < classes or not logits.is_floating_point():
+        raise SettingError(
+            f"the model must give a logit for each of {classes} classes, not {logits.dtype} of "
+            f"shape {list(logits.shape)}"
+        )
+    return logits
 
 
 def is_known_well(known: Tensor) -> bool:
@@ -76,8 +104,10 @@ def worth_releasing(
         Indices `[n]` in growing order, at least one.
 
     Raises:
-        SettingError: a share outside (0, 1], or an unknown policy.
-        DataError: no records, or NaN or infinity among them or in the model's logits.
+        SettingError: a share outside (0, 1], an unknown policy, or a model that gives no logits
+            `[B, C]`.
+        DataError: no records, NaN or infinity among them or in the model's logits, or a model that
+            cannot take them.
 
     Example:
         >>> records = Records(torch.eye(4), torch.tensor([0, 0, 1, 1]), ("a", "b"))

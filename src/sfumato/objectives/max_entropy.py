@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfumato.errors import SettingError
+from sfumato.errors import DataError, SettingError
+from sfumato.nn.values import readable
 
 Over = Literal["neuron", "sample", "element"]
 
@@ -38,6 +39,7 @@ def max_entropy(
 
     Raises:
         SettingError: unknown `over`, or no layer at all.
+        DataError: a log-scale is NaN; not looked at inside a compiled graph or `torch.vmap`.
 
     Example:
         >>> import torch
@@ -53,6 +55,11 @@ def max_entropy(
 
 
 def _one_layer(log_scale: Tensor, margin: float, over: Over) -> Tensor:
+    if readable(log_scale) and bool(log_scale.isnan().any()):
+        raise DataError(
+            "a log-scale is NaN, so the noise has no entropy: look for NaN in the records, or "
+            "train with a smaller learning rate"
+        )
     if over == "neuron":
         log_scale = log_scale.transpose(0, 1).flatten(1).mean(1)
     elif over == "sample":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -15,8 +14,6 @@ def within_class(values: Tensor, labels: Tensor | None) -> Tensor:
 
 
 def class_means(values: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """The mean of each class `[C, d]`; of all values for a class that is absent."""
-    member = F.one_hot(labels, num_classes).to(values.dtype)
-    count = member.sum(0).unsqueeze(1)
-    means = (member.T @ values) / count.clamp(min=1)
-    return torch.where(count > 0, means, values.mean(0, keepdim=True))
+    """The mean of `values` `[N, ...]` for each class, `[C, ...]`; of all for an absent class."""
+    members = [labels == c for c in range(num_classes)]
+    return torch.stack([(values[m] if bool(m.any()) else values).mean(0) for m in members])

@@ -10,6 +10,7 @@ from typing import Any, cast
 from torch import nn
 
 from sfumato.privacy.attacks.base import Attack
+from sfumato.privacy.audits.job import Audit
 from sfumato.privacy.audits.material import (
     Data,
     check_releases,
@@ -17,8 +18,8 @@ from sfumato.privacy.audits.material import (
     gather_material,
     own_digest,
 )
-from sfumato.privacy.audits.plan import AuditPlan, Budget
-from sfumato.privacy.audits.run import Audit, run_audit
+from sfumato.privacy.audits.plan import AuditPlan, Budget, release_counts, seed_numbers
+from sfumato.privacy.audits.run import run_audit
 from sfumato.privacy.audits.suite import entries
 from sfumato.privacy.card import PrivacyCard
 from sfumato.privacy.knowledge import Mechanism
@@ -30,8 +31,8 @@ def audit(
     data: Data,
     *,
     model: nn.Module | None = None,
-    releases: Sequence[int] = (1, 10, 100),
-    seeds: Sequence[int] = (0, 1, 2),
+    releases: Sequence[int] | int = (1, 10, 100),
+    seeds: Sequence[int] | int = (0, 1, 2),
     attacks: Sequence[Attack] | None = None,
     more: Sequence[Attack] = (),
     control: bool = True,
@@ -47,8 +48,11 @@ def audit(
 
     Every attack runs at every K with every seed, and once on isotropic noise of known strength:
     where nothing is hidden it must succeed, where nothing is left it must fail, and in between
-    the strongest must reach the closed form of the best linear one. If a control fails, the card
-    says that the audit is not to be trusted.
+    the strongest must reach the closed form of the best linear one. What only some attacks find
+    (a law that is not linear, labels, scales) is planted for them. One batch is released 64 times
+    and held against the law that the obfuscator states. If any of this fails, the card says that
+    the audit is not to be trusted. Records served without a label, under a learned selection, are
+    attacked as well.
 
     Args:
         obfuscator: what makes releases: an `sf.Obfuscator`, or anything with `release(x, labels)`
@@ -57,13 +61,14 @@ def audit(
             set, half of whose records at most are attacked. Items are a tensor and a label.
         model: the trained network that the releases feed, for attacks on it and to judge
             reconstructions; without it a small network is trained to judge.
-        releases: K, how many releases of each record the attacker averages.
-        seeds: every attack is repeated for each.
+        releases: K, how many releases of each record the attacker holds; one number, or several.
+        seeds: every attack is repeated for each; a number n is 0, 1, ..., n - 1.
         attacks: instead of the package's; each is run at every K.
         more: beside these, a `MembershipAttack` for example.
         control: run the controls; without them the card is not to be trusted.
         released: folder of a stored release of the data (of the target, where a pair is given):
-            the stored set is attacked as well.
+            the stored set is attacked as well. Where only some records were released, the file
+            chosen.json beside it says which, and these are attacked.
         budget: what an attack may spend: "quick", "full" or `DecoderSettings`.
         delta: of the certificate.
         attacked: attack at most so many records; by default 500 where the budget is quick, else
@@ -87,7 +92,9 @@ def audit(
         >>> card.trusted, card.leak.mean > 0.2
         (True, True)
     """
-    plan = AuditPlan(tuple(releases), tuple(seeds), control, budget, delta, attacked)
+    plan = AuditPlan(
+        release_counts(releases), seed_numbers(seeds), control, budget, delta, attacked
+    )
     suite = entries(attacks, plan, more)
     material = gather_material(data, plan.targets, released, own_digest(obfuscator))
     digest = digest_of(obfuscator, material)

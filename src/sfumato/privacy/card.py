@@ -11,8 +11,10 @@ from sfumato.errors import SettingError
 from sfumato.files import prepare_folder
 from sfumato.privacy.audits import store
 from sfumato.privacy.audits.bracket import Information
+from sfumato.privacy.audits.checks import Check
+from sfumato.privacy.audits.limits import Bounds, broken_bounds
 from sfumato.privacy.audits.rows import AttackRow, Baselines, Certified, Worst
-from sfumato.privacy.audits.verdict import passed_bounds, verdict
+from sfumato.privacy.audits.verdict import verdict
 from sfumato.privacy.control import Control
 from sfumato.privacy.statistics import Figure
 
@@ -28,15 +30,17 @@ class PrivacyCard:
     Args:
         obfuscator: digest of what was audited.
         leak: of the strongest reconstruction at the smallest K that was audited, of fresh or
-            stored releases.
+            stored releases, or of served records.
         strongest: the name of that attack.
-        trusted: whether every control was run and passed.
+        trusted: whether every control was run and passed, and every check.
         attacks: every attack at every K, on fresh releases and on the stored set.
         certificate: for every K.
         controls: what the attacks found on isotropic noise of known strength.
+        checks: whether releases follow the stated law, and what else must hold.
         baselines: the leak of isotropic noise, and of the class mean.
         information: what one release tells, in nats, between two bounds; None where it was not
             looked for.
+        limits: what keeps it from being a whole audit: few attacks, a small budget.
         threat_model: who sees what, in plain words.
         worst: the records that leak most.
         data: name, sizes, split and fingerprint.
@@ -54,8 +58,10 @@ class PrivacyCard:
     attacks: tuple[AttackRow, ...]
     certificate: tuple[Certified, ...]
     controls: tuple[Control, ...]
+    checks: tuple[Check, ...]
     baselines: Baselines
     information: Information | None
+    limits: tuple[str, ...]
     threat_model: tuple[str, ...]
     worst: Worst
     data: Mapping[str, Any]
@@ -66,41 +72,78 @@ class PrivacyCard:
     provenance: Mapping[str, Any]
 
     @property
+    def complete(self) -> bool:
+        """Whether it is trusted, and every attack of the package had its full budget."""
+        return self.trusted and bool(self.config.get("complete"))
+
+    @property
     def verdict(self) -> tuple[str, ...]:
         """What the figures say in plain words, the worst news first."""
         return verdict(self)
 
-    def attack(self, name: str, releases: int | None = None, *, stored: bool = False) -> AttackRow:
+    def attack(
+        self,
+        name: str,
+        releases: int | None = None,
+        *,
+        stored: bool = False,
+        served: bool = False,
+    ) -> AttackRow:
         """The row of one attack, by default at the smallest K.
 
         Raises:
             SettingError: there is none.
         """
         count = self.releases[0] if releases is None else releases
+        wanted = name, count, stored, served
         for row in self.attacks:
-            if (row.name, row.releases, row.stored) == (name, count, stored):
+            if (row.name, row.releases, row.stored, row.served) == wanted:
                 return row
         known = ", ".join(sorted({row.name for row in self.attacks}))
         raise SettingError(f"the card has no attack {name!r} at K = {count}; there are {known}")
 
-    def within(
+    def keeps(
         self,
         *,
         max_leak: float | None = None,
+        max_leak_95: float | None = None,
+        max_linkage: float | None = None,
+        max_epsilon: float | None = None,
+    ) -> bool:
+        """Whether every bound is kept; see `broken_bounds`.
+
+        Raises:
+            SettingError: no bound, or one that is NaN or negative.
+        """
+        bounds = Bounds(max_leak, max_leak_95, max_linkage, max_epsilon)
+        if not bounds.given:
+            raise SettingError("give at least one bound, for example keeps(max_leak=0.1)")
+        return not broken_bounds(self, bounds)
+
+    def broken_bounds(
+        self,
+        *,
+        max_leak: float | None = None,
+        max_leak_95: float | None = None,
         max_linkage: float | None = None,
         max_epsilon: float | None = None,
     ) -> tuple[str, ...]:
-        """The bounds that are passed, in words; nothing where all are kept.
+        """The bounds that are not kept, in words; nothing where all are.
 
         A bound counts as kept only where the upper end of the confidence interval keeps it, at
         every K that was audited, and only where the audit is to be trusted.
 
         Args:
-            max_leak: of every reconstruction.
+            max_leak: of every reconstruction, of fresh, stored and served releases. The row
+                best-per-record is no attack, and is not looked at.
+            max_leak_95: of every reconstruction, the 95th percentile of the records' own leaks.
             max_linkage: top-1, of every linkage.
-            max_epsilon: of the certificate; no certificate passes it.
+            max_epsilon: of the certificate; no certificate breaks it.
+
+        Raises:
+            SettingError: a bound is NaN or negative.
         """
-        return passed_bounds(self, max_leak, max_linkage, max_epsilon)
+        return broken_bounds(self, Bounds(max_leak, max_leak_95, max_linkage, max_epsilon))
 
     def save(self, folder: str | Path, *, pictures: bool = True) -> Path:
         """Write `privacy_card.json` and its pictures into `folder`.
@@ -136,7 +179,7 @@ class PrivacyCard:
     def __str__(self) -> str:
         rows = [f"{'attack':<28}{'K':>4}  {'figure':<22}{'mean':>7}  interval"]
         for row in self.attacks:
-            name = row.name + (" (stored)" if row.stored else "")
+            name = row.title
             if row.skipped:
                 rows.append(f"{name:<28}{row.releases:>4}  not run: {row.skipped}")
                 continue

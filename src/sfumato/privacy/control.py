@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Normal
 from sfumato.data.records import Records
 from sfumato.privacy.statistics import Figure, leak_error, share_error
 
-Kind = Literal["quiet", "known", "loud"]
+Kind = Literal["quiet", "known", "loud", "binary", "shifted", "scaled"]
 
 QUIET, LOUD = 0.01, 100.0
 """Scales of the noise at which nothing is hidden, and at which nothing is left."""
@@ -57,12 +57,14 @@ class Control:
     Args:
         attack: its name; "strongest" where the audit as a whole is held against closed form.
         kind: "quiet" (nothing is hidden: it must succeed), "known" (closed form), "loud" (nothing
-            is left: it must fail).
+            is left: it must fail); "binary", "shifted" and "scaled": planted where only a decoder
+            that is not linear, a reader of labels, or one of scales finds it.
         sigma: the scale of the noise, in units of the record.
         figure: which figure is looked at.
         found: its value.
         bound: what it is held against.
         passed: whether it is on the right side.
+        releases: K, how many releases of each record are averaged.
     """
 
     attack: str
@@ -72,6 +74,7 @@ class Control:
     found: Figure
     bound: float
     passed: bool
+    releases: int = 1
 
     @property
     def words(self) -> str:
@@ -79,9 +82,17 @@ class Control:
         side = "at most" if self.kind == "loud" else "at least"
         found = f"{self.found.mean:.3f}, where {side} {self.bound:.3f} is right"
         outcome = "passed" if self.passed else "FAILED"
-        return (
-            f"{self.attack} under noise of σ = {self.sigma:.3g}: {self.figure} {found}: {outcome}"
-        )
+        where = _WHERE.get(self.kind, "under noise of σ = {:.3g}").format(self.sigma)
+        if self.releases > 1:
+            where += f" after {self.releases} releases"
+        return f"{self.attack} {where}: {self.figure} {found}: {outcome}"
+
+
+_WHERE = {
+    "binary": "on planted records of ±1 that are in the scale of the noise alone",
+    "shifted": "on noise that shifts one element by the label",
+    "scaled": "on noise whose scale is made of the record",
+}
 
 
 def spread_within(records: Records) -> float:
@@ -139,19 +150,28 @@ def _along(own: Tensor, z: Tensor, member: Tensor) -> tuple[Tensor, Tensor, Tens
     return values.clamp(min=0), z[member] @ vectors, member
 
 
-def judge(attack: str, kind: Kind, sigma: float, found: Figure, bound: float) -> Control:
+def judge(
+    attack: str, kind: Kind, sigma: float, found: Figure, bound: float, releases: int = 1
+) -> Control:
     """Hold the leak that an attack found against `bound`."""
     passed = found.mean <= bound if kind == "loud" else found.mean >= bound
-    return Control(attack, kind, sigma, "leak", found, bound, passed)
+    return Control(attack, kind, sigma, "leak", found, bound, passed, releases)
 
 
 def judge_share(
-    attack: str, kind: Kind, sigma: float, name: str, found: float, bound: float, count: int
+    attack: str,
+    kind: Kind,
+    sigma: float,
+    name: str,
+    found: float,
+    bound: float,
+    count: int,
+    releases: int = 1,
 ) -> Control:
     """Hold a headline such as top-1 linkage of `count` records against `bound`."""
     shown = Figure.of([found], [share_error(found, count)], share=True)
     passed = found <= bound if kind == "loud" else found >= bound
-    return Control(attack, kind, sigma, name, shown, bound, passed)
+    return Control(attack, kind, sigma, name, shown, bound, passed, releases)
 
 
 def loud_bound(chance: float, count: int) -> float:

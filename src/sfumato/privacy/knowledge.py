@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
+
+from sfumato.objectives.within import class_means
 
 
 class Mechanism(Protocol):
@@ -20,6 +22,37 @@ class Mechanism(Protocol):
 
     def distribution(self, x: Tensor, selection: Tensor, /) -> Distribution:
         """The law of the release, element by element."""
+        ...
+
+
+class Summary(Protocol):
+    """What an attacker keeps of K releases of a record, where their average is not all."""
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of its parts, side by side in a row of `draw`."""
+        ...
+
+    @property
+    def rows(self) -> int | None:
+        """How many records can be drawn for in a bearable time; None for any number."""
+        ...
+
+    def draw(self, x: Tensor, labels: Tensor, /) -> Tensor:
+        """It, flat, of K fresh releases of each record."""
+        ...
+
+
+@runtime_checkable
+class ToldSummary(Summary, Protocol):
+    """A summary whose moments are known without a draw."""
+
+    def locations(self, x: Tensor, labels: Tensor, /) -> Tensor:
+        """Its mean for each record, flat."""
+        ...
+
+    def noise(self, variances: Tensor, /) -> Tensor:
+        """Its variances `[C, ...]` from those of one release `[C, e]`."""
         ...
 
 
@@ -56,6 +89,7 @@ class Knowledge:
         num_classes: number of classes.
         mechanisms: one for each release that the attacker holds of a record.
         releases: K, how many fresh releases of each mechanism are averaged.
+        summary: what is kept of K releases of one mechanism instead of their average.
     """
 
     inputs: Tensor
@@ -63,15 +97,23 @@ class Knowledge:
     num_classes: int
     mechanisms: Sequence[Mechanism]
     releases: int = 1
+    summary: Summary | None = None
 
     @torch.no_grad()
     def draw(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Fresh averages of K releases, flat and side by side: `[B, mechanisms * size]`."""
+        """Fresh averages of K releases, flat and side by side: `[B, mechanisms * size]`.
+
+        Where there is a summary, that of K fresh releases.
+        """
+        if self.summary is not None:
+            return self.summary.draw(inputs, labels)
         return torch.cat([self._average(m, inputs, labels).flatten(1) for m in self.mechanisms], 1)
 
     @torch.no_grad()
     def shapes(self) -> list[tuple[int, ...]]:
-        """The shape of one release of each mechanism."""
+        """The shape of one release of each mechanism, or of each part of the summary."""
+        if self.summary is not None:
+            return list(self.summary.shapes)
         one = self.inputs[:1], self.labels[:1]
         return [tuple(m.release(*one).shape[1:]) for m in self.mechanisms]
 
@@ -97,9 +139,3 @@ def _normal(mechanism: Mechanism, inputs: Tensor, labels: Tensor) -> Normal | No
     except (AttributeError, NotImplementedError):
         return None
     return law if type(law) is Normal else None
-
-
-def class_means(values: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """The mean of `values` `[N, ...]` for each class, `[C, ...]`; of all for an absent class."""
-    members = [labels == c for c in range(num_classes)]
-    return torch.stack([(values[m] if bool(m.any()) else values).mean(0) for m in members])

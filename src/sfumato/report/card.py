@@ -53,6 +53,7 @@ def render_card(card: PrivacyCard) -> str:
         skipped=card_tables.skipped(card),
         notes=card_tables.notes(card),
         controls=card_tables.controls_table(card),
+        checks=card_tables.checks(card),
         certificate=card_tables.certificate(card),
         figure=_figure(card) if card.baselines.isotropic else None,
         grid=worst_grid(card.worst, card.data["classes"]),

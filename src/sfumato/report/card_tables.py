@@ -29,10 +29,11 @@ def reconstruction_table(card: PrivacyCard) -> Table:
     named = {name for row in rows for name in row.figures}
     columns = [column for column in _COLUMNS if column[0] in named]
     table = Table(["attack", *(head for _, head, _, _ in columns), "controls"])
-    for stored in (False, True):
-        for count in dict.fromkeys(row.releases for row in rows if row.stored is stored):
-            table.rows.append(Row(_group(count, stored), "", []))
-            group = [r for r in rows if (r.releases, r.stored) == (count, stored)]
+    for stored, served in ((False, False), (False, True), (True, False)):
+        place = [row for row in rows if (row.stored, row.served) == (stored, served)]
+        for count in dict.fromkeys(row.releases for row in place):
+            table.rows.append(Row(_group(count, stored, served), "", []))
+            group = [row for row in place if row.releases == count]
             for row in sorted(group, key=lambda r: -r.figures["leak"].mean):
                 cells = [_cell(row.figures.get(name), by, n) for name, _, by, n in columns]
                 strong = (row.figures["leak"], row.reconstructs) == (card.leak, True)
@@ -49,7 +50,8 @@ def others_table(card: PrivacyCard) -> Table:
     table = Table(["attack", "K", "figure", "found", "chance", "controls"])
     for row in card.attacks:
         if not row.skipped and row.headline != "leak":
-            title = row.name + (", stored set" if row.stored else "")
+            place = ", stored set" if row.stored else ", served" if row.served else ""
+            title = row.name + place
             cells: list[Cell] = [str(row.releases), row.headline, _cell(row.score, 1, 3)]
             table.rows.append(Row(title, "", [*cells, number(row.chance, 3), _control(card, row)]))
     return table
@@ -57,11 +59,12 @@ def others_table(card: PrivacyCard) -> Table:
 
 def controls_table(card: PrivacyCard) -> Table:
     """Every control, what it had to find and what it found."""
-    table = Table(["attack", "noise σ", "figure", "found", "must be", ""])
+    table = Table(["attack", "where", "K", "figure", "found", "must be", ""])
     for control in sorted(card.controls, key=lambda control: control.passed):
         side = "≤" if control.kind == "loud" else "≥"
         cells: list[Cell] = [
-            number(control.sigma, 3),
+            _WHERE.get(control.kind, f"noise σ = {number(control.sigma, 3)}"),
+            str(control.releases),
             control.figure,
             number(control.found.mean, 3),
             f"{side}\u00a0{number(control.bound, 3)}",
@@ -69,6 +72,18 @@ def controls_table(card: PrivacyCard) -> Table:
         ]
         table.rows.append(Row(control.attack, "", cells))
     return table
+
+
+def checks(card: PrivacyCard) -> list[tuple[str, str]]:
+    """What else must hold, and whether it does."""
+    return [("passed" if one.passed else "failed", one.words) for one in card.checks]
+
+
+_WHERE = {
+    "binary": "±1 in the scale alone",
+    "shifted": "label in the location",
+    "scaled": "record in the scale",
+}
 
 
 def certificate(card: PrivacyCard) -> list[tuple[str, str]]:
@@ -116,9 +131,11 @@ def settings(card: PrivacyCard) -> dict[str, Any]:
     return {**card.config, "attacks": attacks}
 
 
-def _group(count: int, stored: bool) -> str:
+def _group(count: int, stored: bool, served: bool = False) -> str:
     if stored:
         return "the stored release"
+    if served:
+        return "served without a label" + (f", {count} times" if count > 1 else "")
     return "1 release" if count == 1 else f"{count} releases"
 
 

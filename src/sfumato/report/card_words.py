@@ -16,9 +16,11 @@ GLOSSARY = (
      "attacker knows the label, so compare with the class mean, not with chance."),
     ("linkage", "Given a release and a gallery of clean records, which of them is it?"),
     ("chance", "The same figure for an attacker without any release."),
-    ("controls", "The same attack on plain Gaussian noise of known strength: where nothing is "
-     "hidden it must succeed, where nothing is left it must fail. An audit whose controls fail "
-     "proves nothing."),
+    ("controls", "The same attack where the answer is known: where nothing is hidden or something "
+     "was planted it must succeed, where nothing is left it must fail. An audit whose controls "
+     "fail proves nothing."),
+    ("served", "A record whose label is unknown, passed on under the learned selection. The "
+     "attacker is given its label."),
     ("certificate", "A proof for any attacker, these and others: (ε, δ) local differential "
      "privacy of the releases. Everything else on this page is what these attacks found."),
     ("mean, low…high", "Mean over the seeds and its 95 % confidence interval, over records and "

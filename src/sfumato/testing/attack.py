@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import SfumatoError
+from sfumato.objectives.within import class_means
 from sfumato.testing.checks import expect
 from sfumato.testing.contract import Contract
 
@@ -188,12 +189,7 @@ class AttackContract(Contract):
 def leak_of(scene: Any, guess: Tensor) -> float:
     """1 - (squared error) / (squared error of the auxiliary records' class mean)."""
     inputs, labels = scene.auxiliary.inputs, scene.auxiliary.labels
-    means = torch.stack(
-        [
-            (inputs[labels == c] if bool((labels == c).any()) else inputs).mean(0)
-            for c in range(scene.num_classes)
-        ]
-    )
+    means = class_means(inputs, labels, scene.num_classes)
     record = scene.target.inputs
     label_only = (means[scene.target.labels] - record).square().sum()
     return float(1 - (guess - record).square().sum() / label_only)

@@ -9,7 +9,7 @@ import torch
 from torch import nn, optim
 
 from sfumato.errors import StoreError
-from sfumato.files import atomic
+from sfumato.files import atomic, output_error
 
 History: TypeAlias = list[dict[str, Any]]
 
@@ -22,7 +22,11 @@ def save_checkpoint(
     tag: str,
     history: History | None = None,
 ) -> None:
-    """Save the state after `epoch` epochs and what was noted of them; `tag` names the run."""
+    """Save the state after `epoch` epochs and what was noted of them; `tag` names the run.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written; nothing half-written is left.
+    """
     content = {
         "tag": tag,
         "epoch": epoch,
@@ -31,7 +35,21 @@ def save_checkpoint(
         "history": history or [],
     }
     with atomic(path) as part:
-        torch.save(content, part)
+        try:
+            with part.open("wb") as stream:  # torch says no reason for a path, for a stream it does
+                torch.save(content, stream)
+        except RuntimeError as error:
+            reason = _met(error)
+            if reason is None:
+                raise
+            raise output_error(reason, path) from error
+
+
+def _met(error: BaseException | None) -> OSError | None:
+    """What the system said before torch made a `RuntimeError` of it."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def load_checkpoint(

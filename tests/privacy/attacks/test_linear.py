@@ -12,6 +12,7 @@ import sfumato as sf
 from sfumato.privacy import Knowledge, LinearDecoder
 from sfumato.privacy.attacks import LinearAttack
 from sfumato.privacy.attacks import rows as rows_file
+from sfumato.privacy.attacks import shrinkage as shrinkage_file
 from sfumato.privacy.attacks.moments import moments_of
 from tests.privacy.toys import (
     Additive,
@@ -221,3 +222,21 @@ def test_large_releases_are_solved_in_single_precision(monkeypatch: pytest.Monke
     )
     assert exact.gains.dtype == torch.float64
     torch.testing.assert_close(found.gains[0].double(), exact.gains[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("huge", "classes"), [(1024, 3), (5, 1)])
+def test_the_shrinkage_of_large_releases_is_chosen_on_one_class(
+    huge: int, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: set[int] = set()
+    measured = shrinkage_file._Trial._error
+
+    def counted(self: object, rows: object, held: object, label: int, *rest: object) -> float:
+        looked_at.add(label)
+        return measured(self, rows, held, label, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shrinkage_file, "HUGE", huge)
+    monkeypatch.setattr(shrinkage_file._Trial, "_error", counted)
+    stage = scene(Additive(0.5), few(4, 20), 4)
+    assert leak(stage, LinearAttack().run(stage)) > 0.5
+    assert len(looked_at) == classes

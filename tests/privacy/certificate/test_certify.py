@@ -6,7 +6,9 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -141,20 +143,22 @@ def linear(
 
 def test_the_route_of_a_scale_that_depends_on_the_record() -> None:
     pre, law = sf.nn.ClipNorm(1.0), sf.noise.Gaussian()
-    found = certify(sf.Obfuscator(linear(0.05, law, None), pre=pre))
+    found = certify(sf.Obfuscator(linear(0.05, law, None), pre=pre), shape=(2,))
     low, high = (float(law.constrain((torch.tensor(r),) * 2)[1]) for r in (2.95, 3.05))
     curve = partial(renyi_gaussian, diameter=2.0, low=low, high=high, dimensions=2)
     assert found.certified and "scale depends on the record" in found.mechanism
     assert known(found) == pytest.approx(renyi_epsilon(curve, 1e-5), rel=1e-4)
-    refused = certify(sf.Obfuscator(linear(0.05, LAPLACE, None), pre=pre))
+    refused = certify(sf.Obfuscator(linear(0.05, LAPLACE, None), pre=pre), shape=(2,))
     assert not refused.certified and "depends on the record" in refused.reason
 
 
 def test_kernels_without_a_slope_of_the_scale() -> None:
     scale = float(sf.noise.Gaussian().constrain((torch.tensor(3.0),) * 2)[1])
-    free = certify(sf.Obfuscator(linear(0.0, sf.noise.Gaussian(), None), pre=sf.nn.ClipNorm(1.0)))
+    clipped = sf.Obfuscator(linear(0.0, sf.noise.Gaussian(), None), pre=sf.nn.ClipNorm(1.0))
+    free = certify(clipped, shape=(2,))
     assert known(free) == pytest.approx(gaussian_epsilon(2.0, scale, 1e-5), rel=1e-4)
-    bound = certify(sf.Obfuscator(linear(0.0, sf.noise.Gaussian(), (0.0, 1.0))))
+    made = sf.Obfuscator(linear(0.0, sf.noise.Gaussian(), (0.0, 1.0)))
+    bound = certify(made, shape=(2,))
     assert known(bound) == pytest.approx(gaussian_epsilon(math.sqrt(2), scale, 1e-5), rel=1e-4)
 
 
@@ -165,6 +169,73 @@ def test_convolutions_need_the_shape_of_a_release() -> None:
     assert known(found) == pytest.approx(gaussian_epsilon(4.0, 4.0, 1e-5), rel=1e-4)
     with pytest.raises(SettingError, match="does not come from a layer with 1 outputs"):
         certify(made, shape=(2, 4, 4))
+
+
+def constant(conditional: bool, bound: tuple[float, float] | None) -> sf.nn.StochasticModule:
+    """Kernels from 3 features to 2 whose scale is the same for every record."""
+    plain = linear(0.0, sf.noise.Gaussian(), bound)
+    if not conditional:
+        return plain
+    layer = sf.nn.ConditionalLinear(2, 3, 2, bound=bound)
+    layer.load_state_dict({k: torch.stack([v, v]) for k, v in plain.state_dict().items()})
+    return layer
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_sequence_costs_every_step(conditional: bool) -> None:
+    """A fully connected layer takes vectors and sequences alike: nothing is assumed."""
+    scale, labels = float(sf.noise.Gaussian().constrain((torch.tensor(3.0),) * 2)[1]), [0, 1]
+    made = sf.Obfuscator(constant(conditional, (0.0, 1.0)))
+    assert made.release(torch.rand(2, 50, 3), torch.tensor(labels)).shape == (2, 50, 2)
+    assert not certify(made).certified and "pass shape=" in certify(made).reason
+    steps, vector = certify(made, shape=(50, 2)), certify(made, shape=(2,))
+    assert known(steps) == pytest.approx(gaussian_epsilon(10.0, scale, 1e-5), rel=1e-4)
+    assert "a release is 50 × 2 in size" in steps.premise
+    assert known(vector) == pytest.approx(gaussian_epsilon(math.sqrt(2), scale, 1e-5), rel=1e-4)
+    assert known(vector) < known(steps)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_steps_of_a_clipped_sequence_share_its_norm(conditional: bool) -> None:
+    scale = float(sf.noise.Gaussian().constrain((torch.tensor(3.0),) * 2)[1])
+    made = sf.Obfuscator(constant(conditional, None), pre=sf.nn.ClipNorm(1.0))
+    found = certify(made, shape=(50, 2))
+    assert known(found) == pytest.approx(gaussian_epsilon(2.0, scale, 1e-5), rel=1e-4)
+    ends = torch.zeros(2, 50, 3)
+    ends[:, 7, 0] = torch.tensor([9.0, -9.0])  # W stretches the first feature most
+    means = made.distribution(ends, torch.tensor([0, 0])).mean
+    assert float((means[0] - means[1]).norm().detach()) == pytest.approx(2.0, rel=1e-4)
+
+
+def test_the_other_route_counts_the_steps_too() -> None:
+    pre, law = sf.nn.ClipNorm(1.0), sf.noise.Gaussian()
+    made = sf.Obfuscator(linear(0.05, law, None), pre=pre)
+    assert not certify(made).certified
+    low, high = (float(law.constrain((torch.tensor(r),) * 2)[1]) for r in (2.95, 3.05))
+    for steps in (1, 50):
+        curve = partial(renyi_gaussian, diameter=2.0, low=low, high=high, dimensions=2 * steps)
+        found = certify(made, shape=(steps, 2))
+        assert known(found) == pytest.approx(renyi_epsilon(curve, 1e-5), rel=1e-4)
+
+
+def test_a_large_bias_is_rounded_and_that_is_charged() -> None:
+    layer = linear(0.0, sf.noise.Gaussian(), None)
+    made = sf.Obfuscator(layer, pre=sf.nn.ClipNorm(1.0))
+    before = known(certify(made, shape=(2,)))
+    with torch.no_grad():
+        assert layer.bias is not None
+        layer.bias[:2] = 1e7
+    assert known(certify(made, shape=(2,))) > 1.1 * before
+
+
+@pytest.mark.parametrize("number", [np.int64(3), np.uint8(3)])
+def test_whole_numbers_of_numpy(number: Any) -> None:
+    made = bottleneck(SHAPE, 4, 8.0)
+    found = certify(made, releases=number)
+    assert found == certify(made, releases=3) and type(found.releases) is int
+    for bad in (np.float64(3.0), np.bool_(True), 3.0, True):
+        with pytest.raises(SettingError, match="releases must be"):
+            certify(made, releases=bad)  # type: ignore[arg-type]
 
 
 def test_the_learned_selection_is_covered_where_it_looks_at_no_record() -> None:
@@ -178,6 +249,10 @@ def test_the_learned_selection_is_covered_where_it_looks_at_no_record() -> None:
     assert known(certify(sf.Obfuscator(layer, sigmoids))) > 1.2 * labelled
     each = sf.nn.SoftSelection(2, (4,), combine="mixture")
     assert known(certify(sf.Obfuscator(layer, each))) == pytest.approx(labelled)
+    hooked = sf.nn.SoftSelection(2)
+    hooked.register_forward_hook(lambda *_: torch.zeros(2))
+    for selection in (hooked, Tilted(2)):
+        assert "nor obf(x)" in certify(sf.Obfuscator(layer, selection)).premise
     gate = certify(sf.Obfuscator(layer, nn.Linear(4, 2)))
     assert "nor obf(x)" in gate.premise and known(gate) == labelled
 
@@ -187,6 +262,13 @@ def test_an_epsilon_above_twenty_says_nothing() -> None:
     assert not found.certified and known(found) > 20
     assert found.words == f"Not certified: {found.reason}."
     assert f"ε = {known(found):.4g} at δ = 1e-05 for 3 releases is above 20" in found.reason
+
+
+class Tilted(sf.nn.SoftSelection):  # type: ignore[misc]
+    """A selection whose shares are others than it says."""
+
+    def forward(self) -> Tensor:
+        return 0 * self.logits
 
 
 class Own(nn.Module):
@@ -203,7 +285,7 @@ REFUSED: dict[str, tuple[Callable[[], sf.Obfuscator], str]] = {
         lambda: sf.Obfuscator(
             isotropic((4,), 1.0).layer, pre=nn.Sequential(sf.nn.ClipNorm(1.0), nn.Linear(4, 4))
         ),
-        "location is not bounded",
+        "location is not bounded: sf.nn.ClipNorm must come last",
     ),
     "own layers": (lambda: sf.Obfuscator(isotropic((4,), 1.0).layer, pre=Own()), "not bounded"),
     "kernels": (

@@ -8,9 +8,9 @@ from sfumato.privacy.attacks.base import Outcome as Outcome
 from sfumato.privacy.attacks.label import LabelAttack as LabelAttack
 from sfumato.privacy.attacks.linear import LinearAttack as LinearAttack
 from sfumato.privacy.attacks.linkage import LinkageAttack as LinkageAttack
-from sfumato.privacy.attacks.map import MapAttack as MapAttack
 from sfumato.privacy.attacks.membership import MembershipAttack as MembershipAttack
 from sfumato.privacy.attacks.network import NetworkAttack as NetworkAttack
+from sfumato.privacy.attacks.posterior import MapAttack as MapAttack
 from sfumato.privacy.attacks.reader import ReaderSettings as ReaderSettings
 from sfumato.privacy.attacks.scene import Scene as Scene
 from sfumato.privacy.attacks.scene import average_of as average_of

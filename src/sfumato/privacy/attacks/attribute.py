@@ -12,9 +12,9 @@ from torch import Tensor
 from sfumato.data.records import Records
 from sfumato.errors import DataError
 from sfumato.privacy.attacks.base import Attack, Outcome
-from sfumato.privacy.attacks.fresh import fresh
 from sfumato.privacy.attacks.reader import Reader, ReaderSettings
 from sfumato.privacy.attacks.scene import Scene
+from sfumato.privacy.attacks.summary import fresh_of, shown_of, summary_of
 from sfumato.train.seed import seeded
 
 Attribute: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -94,13 +94,14 @@ class AttributeAttack(Attack):
             def draw(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
                 labels = known_labels[index]
                 x = scene.auxiliary.inputs[index]
-                seen = fresh(scene.mechanism, x, labels, scene.releases)
-                return seen, labels, known[index]
+                return fresh_of(scene, summary, x, labels), labels, known[index]
 
+            summary = summary_of(scene)
+            seen = shown_of(scene, summary)
             reader = Reader(draw, len(known), classes, answers, self.settings, scene.seed)
             labels = scene.target.labels
-            right = (reader.read(scene.seen, labels) == wanted).double().mean()
-            linear = reader.ridge.scores(scene.seen, labels).argmax(1) == wanted
+            right = (reader.read(seen, labels) == wanted).double().mean()
+            linear = reader.ridge.scores(seen, labels).argmax(1) == wanted
             shares = counts.max(1).values / counts.sum(1).clamp(min=1)
             commonest = counts.argmax(1)[labels] == wanted
         figures = {

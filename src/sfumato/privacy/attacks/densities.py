@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from sfumato.objectives.moments import bare
 from sfumato.privacy.attacks.fresh import is_gaussian
-from sfumato.privacy.attacks.moments import bare, has_covariance, known_law
+from sfumato.privacy.attacks.moments import has_covariance, known_law
+from sfumato.privacy.attacks.summary import Located
 from sfumato.privacy.knowledge import Mechanism
 
 _ELEMENTS = 2**24
@@ -28,6 +30,7 @@ def log_densities(
     *,
     releases: int = 1,
     exact: bool = True,
+    summary: Located | None = None,
 ) -> Tensor:
     """The log density of every release under the law of every record, `[N, M]`, float64.
 
@@ -43,11 +46,15 @@ def log_densities(
         label: under which they are released.
         releases: K.
         exact: whether laws that are not Gaussian are taken as they are.
+        summary: then `seen` is its features, `[N, e]` or `[N, 2 e]`: what K releases tell.
     """
     parts = []
     flat = seen.flatten(1).double()
     for x in inputs.split(1024):
         law = bare(mechanism.distribution(x, _filled(x, label)))
+        if summary is not None:
+            parts.append(_summarised(summary, flat, law))
+            continue
         if not is_gaussian(law) and releases == 1 and exact:
             parts.append(_one_by_one(mechanism, seen, x, label))
             continue
@@ -100,6 +107,22 @@ def _covariance(mechanism: Mechanism, inputs: Tensor, label: int) -> Tensor:
         if len(found) == 2 and torch.equal(*found):
             break  # it does not depend on the record
     return torch.stack(found).mean(0)
+
+
+def _summarised(summary: Located, features: Tensor, law: Distribution) -> Tensor:
+    """`summary.log_likelihood` of every row under the law of every record."""
+    located, spread = summary.pieces(features)
+    mean, variance = (v.reshape(len(v), -1).double() for v in (law.mean, law.variance))
+    variance, noise = variance.clamp(min=_TINY), summary.noise_of
+    found = _elementwise(located, mean, noise.variance * variance)
+    if spread is None:
+        return found
+    logs = variance.log()
+    if noise.freedom is None:
+        return found + _elementwise(
+            spread, logs + noise.shift, torch.full_like(logs, noise.log_variance)
+        )
+    return found - noise.freedom / 2 * (logs.sum(1) + spread.exp() @ (1 / variance).T)
 
 
 def _whitened(seen: Tensor, mean: Tensor, root: Tensor) -> Tensor:

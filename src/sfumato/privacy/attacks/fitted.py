@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from sfumato.data.records import Records
-from sfumato.privacy.knowledge import Mechanism, class_means
+from sfumato.objectives.within import class_means
+from sfumato.privacy.knowledge import Mechanism
 
 
 @final

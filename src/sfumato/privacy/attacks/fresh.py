@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, LowRankMultivariateNormal, MultivariateNormal, Normal
 
-from sfumato.privacy.attacks.moments import bare, has_covariance, known_law
+from sfumato.objectives.moments import bare
+from sfumato.privacy.attacks.moments import has_covariance, known_law
 from sfumato.privacy.knowledge import Mechanism
 
 _NEARLY_GAUSSIAN = 16

@@ -14,6 +14,7 @@ from sfumato.privacy.attacks.fresh import fresh
 from sfumato.privacy.attacks.moments import known_law
 from sfumato.privacy.attacks.reader import Reader, ReaderSettings
 from sfumato.privacy.attacks.scene import Scene
+from sfumato.privacy.attacks.summary import fresh_of, shown_of, summary_of
 from sfumato.train.loop import predictions
 from sfumato.train.seed import seeded
 
@@ -78,8 +79,10 @@ class LabelAttack(Attack):
 
         def released(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             labels = known.labels[index]
-            seen = fresh(scene.mechanism, known.inputs[index], labels, scene.releases)
+            seen = fresh_of(scene, summary, known.inputs[index], labels)
             return seen, torch.zeros_like(labels), labels
+
+        summary = summary_of(scene)
 
         def clean(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             labels = known.labels[index]
@@ -87,7 +90,7 @@ class LabelAttack(Attack):
 
         figures = {}
         for name, draw, seen in (
-            ("from_release", released, scene.seen),
+            ("from_release", released, shown_of(scene, summary)),
             ("from_clean", clean, target.inputs),
         ):
             reader = Reader(draw, len(known), 1, scene.num_classes, self.settings, scene.seed)

@@ -6,14 +6,18 @@ from typing import final
 
 from sfumato.privacy.attacks.base import Attack, Outcome
 from sfumato.privacy.attacks.scene import Scene
+from sfumato.privacy.attacks.summary import seen_of, summary_of
 from sfumato.privacy.attacks.wiener import LinearDecoder
-from sfumato.privacy.knowledge import Knowledge
+from sfumato.privacy.knowledge import Knowledge, Summary
 from sfumato.train.seed import seeded
 
 
 @final
 class LinearAttack(Attack):
     """Reconstructs records with the best linear decoder (`LinearDecoder`), in closed form.
+
+    It reads the average of K releases and, where that is not all they tell, their log sample
+    variance and their median (`Scene.spread`, `Scene.median`).
 
     Args:
         pooled: one covariance for all classes, one for each, or, with None, between the two, as is
@@ -34,15 +38,17 @@ class LinearAttack(Attack):
 
     def run(self, scene: Scene) -> Outcome:
         with seeded(scene.seed, self.name):
-            decoder = LinearDecoder(knowledge_of(scene), pooled=self.pooled)
-            guess = decoder.reconstruct(scene.seen.flatten(1), scene.target.labels)
+            summary = summary_of(scene)
+            decoder = LinearDecoder(knowledge_of(scene, summary), pooled=self.pooled)
+            guess = decoder.reconstruct(seen_of(scene, summary), scene.target.labels)
         return Outcome(
             reconstructions=guess.reshape(scene.target.inputs.shape),
             notes=(f"a closed form with {decoder.shrinkage}",),
         )
 
 
-def knowledge_of(scene: Scene) -> Knowledge:
+def knowledge_of(scene: Scene, summary: Summary | None = None) -> Knowledge:
     """What the attacker of `scene` knows, the attacked records left out."""
     inputs, labels = scene.auxiliary.inputs, scene.auxiliary.labels
-    return Knowledge(inputs, labels, scene.num_classes, [scene.mechanism], scene.releases)
+    mechanisms = [scene.mechanism]
+    return Knowledge(inputs, labels, scene.num_classes, mechanisms, scene.releases, summary)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Callable
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -14,8 +15,14 @@ from sfumato.privacy.attacks.fitted import FittedLaw
 from sfumato.privacy.attacks.fresh import is_gaussian
 from sfumato.privacy.attacks.moments import known_law
 from sfumato.privacy.attacks.scene import Scene
+from sfumato.privacy.attacks.summary import Located, seen_of, summary_of
 from sfumato.privacy.knowledge import Mechanism
-from sfumato.train.seed import generator
+from sfumato.train.seed import generator, seeded
+
+_AVERAGE = "of several releases only their average is matched"
+
+Scores: TypeAlias = Callable[[Tensor, Tensor, int, bool], Tensor]
+"""Numbers of releases, records, their label, whether exactly -> how likely each pair is."""
 
 
 @final
@@ -33,7 +40,9 @@ class LinkageAttack(Attack):
     share the hit.
 
     A law that is not Gaussian is taken as it is in the gallery of the label, and through the
-    Gaussian of its moments in the pooled one or for averages. Where the mechanism states no law,
+    Gaussian of its moments in the pooled one or for averages. Of K Gaussian releases whose scale
+    follows the record the density is that of all of them, which their average and sample variance
+    tell; of Laplace releases see `MapAttack`. Where the mechanism states no law,
     a linear map of record to release is fitted to auxiliary releases first (`FittedLaw`).
 
     Args:
@@ -56,14 +65,25 @@ class LinkageAttack(Attack):
     @torch.no_grad()
     def run(self, scene: Scene) -> Outcome:
         inputs, labels = self._records(scene)
-        mechanism, notes = _law(scene)
+        with seeded(scene.seed, "linkage"):
+            summary = summary_of(scene)
+        summary = summary if isinstance(summary, Located) else None
+        mechanism, notes = _law(scene, summary)
+        seen = seen_of(scene, summary)
+
+        def scores(rows: Tensor, inputs: Tensor, label: int, exact: bool) -> Tensor:
+            return log_densities(
+                mechanism, seen[rows], inputs, label,
+                releases=scene.releases, exact=exact, summary=summary,
+            )  # fmt: skip
+
         own, pooled = [], []
         for c in scene.target.labels.unique().tolist():
             rows = (scene.target.labels == c).nonzero().flatten()
             same = (labels == c).nonzero().flatten()
             place = torch.searchsorted(same, rows)
-            own.append(_hits(mechanism, scene, rows, inputs[same], c, place, exact=True))
-            pooled.append(_hits(mechanism, scene, rows, inputs, c, rows, exact=False))
+            own.append(_hits(scores, rows, inputs[same], c, place, exact=True))
+            pooled.append(_hits(scores, rows, inputs, c, rows, exact=False))
         return _outcome(torch.cat(own), torch.cat(pooled), notes)
 
     def _records(self, scene: Scene) -> tuple[Tensor, Tensor]:
@@ -81,32 +101,27 @@ class LinkageAttack(Attack):
         return inputs, labels
 
 
-def _law(scene: Scene) -> tuple[Mechanism, tuple[str, ...]]:
+def _law(scene: Scene, summary: Located | None) -> tuple[Mechanism, tuple[str, ...]]:
     law = known_law(scene.mechanism, scene.target.inputs[:1], scene.target.labels[:1])
     if law is None:
         fitted = FittedLaw(scene.mechanism, scene.auxiliary)
-        return fitted, ("the mechanism states no law: a linear map was fitted to releases",)
+        notes = ("the mechanism states no law: a linear map was fitted to releases",)
+        return fitted, notes + ((_AVERAGE,) if scene.releases > 1 else ())
     if not is_gaussian(law) and scene.releases > 1:
-        return scene.mechanism, ("the average's law is taken as the Gaussian of its moments",)
+        what = "the average's law is" if summary is None else "the laws of average and median are"
+        return scene.mechanism, (f"{what} taken as Gaussian",)
+    if scene.spread is not None and summary is None:
+        return scene.mechanism, (_AVERAGE,)
     return scene.mechanism, ()
 
 
 def _hits(
-    mechanism: Mechanism,
-    scene: Scene,
-    rows: Tensor,
-    inputs: Tensor,
-    label: int,
-    place: Tensor,
-    *,
-    exact: bool,
+    scores_of: Scores, rows: Tensor, inputs: Tensor, label: int, place: Tensor, *, exact: bool
 ) -> Tensor:
     """For each release: is its record the first, is it among five, 1 / (size of the gallery)."""
     parts = []
     for some, at in zip(rows.split(512), place.split(512), strict=True):
-        scores = log_densities(
-            mechanism, scene.seen[some], inputs, label, releases=scene.releases, exact=exact
-        )
+        scores = scores_of(some, inputs, label, exact)
         mine = scores.gather(1, at.unsqueeze(1))
         better, equal = (scores > mine).sum(1), (scores == mine).sum(1)
         found = [((k - better) / equal).double().clamp(0, 1) for k in (1, 5)]

@@ -8,14 +8,10 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import (
-    Distribution,
-    Independent,
-    ReshapeTransform,
-    TransformedDistribution,
-)
+from torch.distributions import Distribution
 
-from sfumato.privacy.knowledge import Knowledge, Mechanism
+from sfumato.objectives.moments import bare
+from sfumato.privacy.knowledge import Knowledge, Mechanism, ToldSummary
 
 BATCH = 1024
 LOOKED_AT = 32  # records of a class over which a full covariance matrix is averaged
@@ -50,15 +46,20 @@ def moments_of(knowledge: Knowledge) -> Moments:
 
     A full covariance is averaged over 32 records of each class at most. A mechanism without a
     `distribution`, or whose law has no moments or ties the elements of a release in a way that it
-    does not tell, is looked at through fresh draws.
+    does not tell, is looked at through fresh draws. Of a summary of K releases the moments are its
+    own, or those of draws.
     """
-    records, labels = knowledge.inputs, knowledge.labels
-    noise = _noise(knowledge)
+    records, labels, summary = knowledge.inputs, knowledge.labels, knowledge.summary
+    told = isinstance(summary, ToldSummary)
+    noise = _noise(knowledge) if summary is None or told else None
     if noise is not None:
         locations = locations_of(knowledge, records, labels)
-        return Moments(records.flatten(1), labels, locations, noise / knowledge.releases, False)
+        noise = summary.noise(noise) if told else noise / knowledge.releases
+        return Moments(records.flatten(1), labels, locations, noise, False)
     size = sum(torch.Size(shape).numel() for shape in knowledge.shapes())
     times = min(max(1, -(-20 * size // len(records))), DRAWS)
+    if summary is not None and summary.rows is not None:
+        times = min(times, max(1, summary.rows // len(records)))
     labels = labels.repeat(times)
     locations = torch.cat([_drawn(knowledge, records, knowledge.labels) for _ in range(times)])
     nothing = locations.new_zeros(knowledge.num_classes, size)
@@ -70,6 +71,9 @@ def locations_of(knowledge: Knowledge, records: Tensor, labels: Tensor) -> Tenso
     """The mean of each record's release, flat and side by side."""
     parts = []
     for x, c in zip(records.split(BATCH), labels.split(BATCH), strict=True):
+        if isinstance(knowledge.summary, ToldSummary):
+            parts.append(knowledge.summary.locations(x, c))
+            continue
         laws = [bare(m.distribution(x, c)) for m in knowledge.mechanisms]
         parts.append(torch.cat([law.mean.reshape(len(x), -1) for law in laws], 1))
     return torch.cat(parts)
@@ -86,18 +90,6 @@ def rows_of(knowledge: Knowledge, records: Tensor, labels: Tensor, drawn: bool) 
 def _drawn(knowledge: Knowledge, records: Tensor, labels: Tensor) -> Tensor:
     batches = zip(records.split(BATCH), labels.split(BATCH), strict=True)
     return torch.cat([knowledge.draw(x, c) for x, c in batches])
-
-
-def bare(law: Distribution) -> Distribution:
-    """The law without what only reshapes it."""
-    while True:
-        if isinstance(law, Independent) or (
-            isinstance(law, TransformedDistribution)
-            and all(isinstance(step, ReshapeTransform) for step in law.transforms)
-        ):
-            law = law.base_dist
-        else:
-            return law
 
 
 def has_covariance(law: Distribution) -> bool:

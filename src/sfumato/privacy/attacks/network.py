@@ -10,6 +10,7 @@ from sfumato.privacy.attacks.base import Attack, Outcome
 from sfumato.privacy.attacks.decoder import DecoderSettings, NetworkDecoder, split
 from sfumato.privacy.attacks.linear import knowledge_of
 from sfumato.privacy.attacks.scene import Scene
+from sfumato.privacy.attacks.summary import seen_of, summary_of
 from sfumato.privacy.attacks.wiener import LinearDecoder
 from sfumato.train.loop import Progress, silent
 from sfumato.train.seed import seeded
@@ -19,9 +20,10 @@ from sfumato.train.seed import seeded
 class NetworkAttack(Attack):
     """Reconstructs records with a network that starts as the linear decoder (`NetworkDecoder`).
 
-    Every step sees fresh releases of auxiliary records, averages of K where `scene.seen` are. The
-    linear decoder that it starts from is made without the records on which the network is
-    validated, so that keeping the best weights is a fair choice.
+    Every step sees fresh releases of auxiliary records, averages of K where `scene.seen` are, with
+    their log sample variance and median beside them where the scene has these. The linear decoder
+    that it starts from is made without the records on which the network is validated, so that
+    keeping the best weights is a fair choice.
 
     Args:
         settings: the budget.
@@ -44,13 +46,14 @@ class NetworkAttack(Attack):
         return "network"
 
     def run(self, scene: Scene) -> Outcome:
-        known = knowledge_of(scene)
         with seeded(scene.seed, self.name):
+            summary = summary_of(scene)
+            known = knowledge_of(scene, summary)
             used = split(len(known.inputs), scene.seed)[1]
             part = replace(known, inputs=known.inputs[used], labels=known.labels[used])
             start = LinearDecoder(part)
             network = NetworkDecoder(known, start, self.settings, scene.seed, self.progress)
-            guess = network.reconstruct(scene.seen.flatten(1), scene.target.labels)
+            guess = network.reconstruct(seen_of(scene, summary), scene.target.labels)
         return Outcome(
             figures={"steps": float(network.steps), "stopped": float(network.stopped)},
             reconstructions=guess.reshape(scene.target.inputs.shape),

@@ -8,9 +8,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from sfumato.objectives.within import class_means
 from sfumato.privacy.attacks.covariance import second, towards_diagonal
 from sfumato.privacy.attacks.rows import Shrinkage
-from sfumato.privacy.knowledge import class_means
 
 
 @final

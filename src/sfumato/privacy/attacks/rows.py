@@ -10,9 +10,10 @@ from typing import TypeAlias, final
 import torch
 from torch import Tensor
 
+from sfumato.objectives.within import class_means
 from sfumato.privacy.attacks.covariance import second, towards_diagonal
 from sfumato.privacy.attacks.moments import Moments, rows_of
-from sfumato.privacy.knowledge import Knowledge, class_means
+from sfumato.privacy.knowledge import Knowledge
 from sfumato.train.seed import generator
 
 Covariances: TypeAlias = tuple[Tensor, Tensor]
@@ -66,7 +67,7 @@ class Rows:
     The pooled covariance of class c is that of what its releases would be if its records spread
     as those of all classes do: the deviations of all records, around the mean of c, go through
     the mechanism under label c. Where a label does no more than shift the releases, that is the
-    plain pooled covariance.
+    plain pooled covariance; so it is for a summary that has to be drawn, of K releases a row.
 
     Args:
         knowledge: what the attacker knows.
@@ -86,7 +87,8 @@ class Rows:
         self._place_absent(records)
         self.x = records - self.means[self.labels]
         self.y = locations - self.centres[self.labels]
-        self.shifts = classes == 1 or _only_shifts(knowledge, moments.drawn)
+        dear = knowledge.summary is not None and moments.drawn  # K releases for every row
+        self.shifts = classes == 1 or dear or _only_shifts(knowledge, moments.drawn)
         noise = moments.noise
         self.alike = self.shifts and bool(torch.allclose(noise, noise[:1].expand_as(noise)))
         self._at_hand: dict[str, tuple[int, Covariances]] = {}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sfumato.data.records import Records
 from sfumato.errors import DataError, SettingError
+from sfumato.privacy.attacks.several import Kept, kept_of, summarised
 from sfumato.privacy.knowledge import Mechanism
 from sfumato.train.seed import seeded
 
@@ -29,6 +30,11 @@ class Scene:
         releases: K, how many releases of each record `seen` averages.
         model: the trained network that the releases feed, as an attacker may have it, or None.
         seed: of everything that an attack draws.
+        spread: the logarithm of the unbiased sample variance of the K releases, element by element,
+            `[N, ...]`. `Scene.of` makes it where K is above 1 and the scale depends on the record,
+            or the law of a release is not known; else None.
+        median: the median of the K releases, `[N, ...]`. `Scene.of` makes it where K is above 2 and
+            the law is not Gaussian, or not known; else None.
     """
 
     mechanism: Mechanism
@@ -38,6 +44,8 @@ class Scene:
     releases: int = 1
     model: nn.Module | None = None
     seed: int = 0
+    spread: Tensor | None = None
+    median: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not len(self.auxiliary) or not len(self.target):
@@ -51,6 +59,12 @@ class Scene:
             raise DataError(f"{len(self.seen)} releases of {len(self.target)} records")
         if self.releases < 1:
             raise SettingError(f"releases must be at least 1, not {self.releases}")
+        for name, part in (("spread", self.spread), ("median", self.median)):
+            if part is not None and (self.releases < 2 or part.shape != self.seen.shape):
+                raise DataError(
+                    f"the {name} is of several releases of shape {list(self.seen.shape)}, not "
+                    f"{list(part.shape)} of {self.releases}: cut it as you cut `seen`"
+                )
 
     @classmethod
     def of(
@@ -64,9 +78,14 @@ class Scene:
         seed: int = 0,
     ) -> Scene:
         """The scene after `releases` fresh releases of every record of `target`."""
+        with seeded(seed, "scene", "law"):
+            kept = kept_of(mechanism, auxiliary.inputs, auxiliary.labels, releases)
         with seeded(seed, "scene"):
-            seen = average_of(mechanism, target.inputs, target.labels, releases)
-        return cls(mechanism, auxiliary, target, seen, releases, model, seed)
+            found = summarised(mechanism, target.inputs, target.labels, releases, kept)
+        return cls(
+            mechanism, auxiliary, target, found.mean, releases, model, seed,
+            found.spread, found.median,
+        )  # fmt: skip
 
     @property
     def num_classes(self) -> int:
@@ -88,10 +107,4 @@ class Scene:
 @torch.no_grad()
 def average_of(mechanism: Mechanism, inputs: Tensor, labels: Tensor, releases: int = 1) -> Tensor:
     """The average of K fresh releases of each record, `[N, ...]`, in batches."""
-    parts = []
-    for x, c in zip(inputs.split(512), labels.split(512), strict=True):
-        total = mechanism.release(x, c)
-        for _ in range(releases - 1):
-            total = total + mechanism.release(x, c)
-        parts.append(total / releases)
-    return torch.cat(parts)
+    return summarised(mechanism, inputs, labels, releases, Kept()).mean

@@ -11,10 +11,11 @@ from torch.distributions import Gamma, Normal
 
 from sfumato.data.records import Records
 from sfumato.nn.conditional.selection import SoftSelection
+from sfumato.objectives.moments import bare
 from sfumato.placement.before import output_of
 from sfumato.privacy.attacks.base import Attack, Outcome
 from sfumato.privacy.attacks.fresh import fresh
-from sfumato.privacy.attacks.moments import bare, known_law
+from sfumato.privacy.attacks.moments import known_law
 from sfumato.privacy.attacks.ridge import Ridge
 from sfumato.privacy.attacks.scene import Scene
 from sfumato.privacy.attacks.wiener import LinearDecoder

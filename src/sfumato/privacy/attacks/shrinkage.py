@@ -19,6 +19,7 @@ from sfumato.train.seed import generator
 DIAGONALS = (0.0, 0.03, 0.1, 0.3, 1.0)
 BORROWED = (0.0, 0.1, 1.0)  # in units of the number of elements of a release, and 1 at least
 CLASSES = 3  # on how many classes the choice is made
+HUGE = 1024  # elements of a release above which it is made on one class, in a third of the time
 HELD = 5000  # records held out, at most
 LARGE = 2000  # auxiliary records above which one split is enough
 
@@ -27,7 +28,8 @@ def choose(knowledge: Knowledge, moments: Moments, pooled: bool | None) -> Shrin
     """The shrinkage with the least expected squared error on held-out auxiliary records.
 
     The expectation over the noise is taken in closed form: |x - A μ|² + tr(A S Aᵀ). κ and γ are
-    chosen one after the other, on the classes with the most records. No attacked record is seen.
+    chosen one after the other, on the classes with the most records, of large releases on one. No
+    attacked record is seen.
     """
     size, count = moments.locations.shape[1], len(knowledge.inputs)
     start = Shrinkage(0.0 if pooled is False else math.inf)
@@ -49,7 +51,8 @@ class _Trial:
 
     def __init__(self, knowledge: Knowledge, moments: Moments) -> None:
         sizes = torch.bincount(moments.labels, minlength=knowledge.num_classes)
-        self.labels = sizes.argsort(descending=True, stable=True)[:CLASSES].tolist()
+        classes = CLASSES if moments.locations.shape[1] <= HUGE else 1
+        self.labels = sizes.argsort(descending=True, stable=True)[:classes].tolist()
         self.labels = [c for c in self.labels if int(sizes[c]) > 0]
         self.moments = moments
         device = moments.labels.device

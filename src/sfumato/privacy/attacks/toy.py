@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from sfumato.data.records import Records
 from sfumato.nn.additive import ConditionalAdditiveNoise
 from sfumato.noise import Gaussian
+from sfumato.objectives.within import class_means
 from sfumato.privacy.attacks.scene import Scene
 from sfumato.train.seed import generator
 
@@ -45,7 +46,7 @@ def toy_scene(
         torch.Size([100, 6])
     """
     parts = [_records(shape, n, seed, what) for n, what in ((auxiliary, "known"), (attacked, ""))]
-    means = torch.stack([parts[0].inputs[parts[0].labels == c].mean(0) for c in range(CLASSES)])
+    means = class_means(parts[0].inputs, parts[0].labels, CLASSES)
     return Scene.of(
         ToyMechanism(shape, sigma),
         *parts,

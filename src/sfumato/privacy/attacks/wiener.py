@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import torch
@@ -12,6 +13,7 @@ from sfumato.privacy.attacks.moments import moments_of
 from sfumato.privacy.attacks.rows import Rows, Shrinkage
 from sfumato.privacy.attacks.shrinkage import choose
 from sfumato.privacy.knowledge import Knowledge
+from sfumato.train.seed import generator
 
 ELEMENTS = 200_000_000  # of all gains together; with more, the classes share one
 
@@ -21,7 +23,8 @@ class LinearDecoder:
     """The Wiener decoder: x̂ = m_c + A_c (y - ν_c), A_c = Cov(x, μ | c) (Cov(μ | c) + E[S | c])⁻¹.
 
     m_c and ν_c are the class means of record and location, S the noise covariance, diagonal or
-    full, divided by K where `knowledge` averages K releases. The covariance of the releases is
+    full, divided by K where `knowledge` averages K releases. Of a summary of K releases, location
+    and noise are those of all its parts. The covariance of the releases is
     exact given the auxiliary records, without a single draw, so the decoder cannot overfit the
     noise. Where the law of a release is not known, many fresh draws stand for it.
 
@@ -40,6 +43,7 @@ class LinearDecoder:
     def __init__(
         self, knowledge: Knowledge, *, pooled: bool | None = None, shrink: bool = True
     ) -> None:
+        knowledge = _affordable(knowledge)
         moments = moments_of(knowledge)
         classes, size = knowledge.num_classes, moments.locations.shape[1]
         if pooled is None and classes * size * moments.records.shape[1] > ELEMENTS:
@@ -66,3 +70,13 @@ class LinearDecoder:
             member = (labels == c).nonzero().squeeze(1)
             guess[member] += deviation[member] @ self._quick[c].T
         return guess
+
+
+def _affordable(knowledge: Knowledge) -> Knowledge:
+    """What the attacker knows, less the records that cannot be drawn for in a bearable time."""
+    rows = None if knowledge.summary is None else knowledge.summary.rows
+    count = len(knowledge.inputs)
+    if rows is None or count <= rows:
+        return knowledge
+    pick = torch.randperm(count, generator=generator("affordable"))[:rows].sort().values
+    return replace(knowledge, inputs=knowledge.inputs[pick], labels=knowledge.labels[pick])

@@ -10,7 +10,7 @@ from typing import Any, final
 from sfumato.privacy.audits.cell import Task
 from sfumato.privacy.audits.plan import AuditPlan
 from sfumato.privacy.information import CriticSettings, mutual_information
-from sfumato.privacy.statistics import Figure
+from sfumato.privacy.statistics import NORMAL, Figure
 from sfumato.train.cells import Cell
 
 
@@ -34,15 +34,35 @@ class Information:
     d: int
 
     @property
+    def crossed(self) -> bool:
+        """Whether the lower bound, less two errors, is above the upper one and two errors."""
+        if self.upper is None:
+            return False
+        return self.lower.mean - 2 * _error(self.lower) > self.upper.mean + 2 * _error(self.upper)
+
+    @property
     def words(self) -> str:
-        """The bracket in one sentence."""
-        above = (
-            "with no upper bound" if self.upper is None else f"and at most {self.upper.mean:.1f}"
+        """The bracket in one sentence: the outer ends of the intervals of both bounds."""
+        low, told = max(0.0, self.lower.low), _shown(self.lower)
+        about = f"{self.n} records of {self.d} elements"
+        if self.upper is None:
+            ends, bounds = "with no upper bound", f"lower bound {told}"
+        else:
+            ends = f"and at most {max(self.upper.high, low):.2f}"
+            bounds = f"lower bound {told}, upper bound {_shown(self.upper)}"
+        about = (
+            f"({bounds}, 95 % intervals; {about}; the lower bound could not have been above "
+            f"{self.ceiling:.1f})"
         )
+        if self.lower.low <= 0:
+            above = ends.removeprefix("and ") if self.upper is not None else ends
+            return (
+                "What one release tells of its record beyond the label is not told apart from 0 "
+                f"nats, {above} {about}."
+            )
         return (
-            f"One release tells at least {self.lower.mean:.1f} {above} nats of its record beyond "
-            f"the label ({self.n} records of {self.d} elements; the lower bound could not have "
-            f"been above {self.ceiling:.1f})."
+            f"One release tells at least {low:.2f} {ends} nats of its record beyond the label "
+            f"{about}."
         )
 
 
@@ -63,6 +83,7 @@ def run_bracket(task: Task, critic: CriticSettings, seed: int) -> dict[str, Any]
     found = mutual_information(task.mechanism, known, target, critic=critic, seed=seed)
     bounded = math.isfinite(found.upper)
     return {
+        "key": task.key,
         "lower": [found.lower, found.lower_error],
         "ceiling": found.lower_ceiling,
         "upper": [found.upper, found.upper_error] if bounded else None,
@@ -91,6 +112,15 @@ def information(content: dict[str, Any] | None) -> Information | None:
         return None
     upper = None if content["upper"] is None else Figure(**content["upper"])
     return Information(**{**content, "lower": Figure(**content["lower"]), "upper": upper})
+
+
+def _error(figure: Figure) -> float:
+    return (figure.high - figure.mean) / NORMAL
+
+
+def _shown(figure: Figure) -> str:
+    mean, low, high = (max(0.0, v) for v in (figure.mean, figure.low, figure.high))
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _figure(pairs: Sequence[Sequence[float]]) -> Figure:

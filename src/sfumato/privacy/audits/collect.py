@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sfumato.errors import StoreError
 from sfumato.privacy.attacks.scene import Scene
-from sfumato.privacy.audits.cell import WORST
+from sfumato.privacy.audits.cell import WORST, Place
 from sfumato.privacy.audits.material import Material
 from sfumato.privacy.audits.measured import Found, class_means, total_leak
 from sfumato.privacy.audits.rows import AttackRow, Worst
@@ -46,21 +46,25 @@ class Result:
         try:
             return load_file(self.file)
         except (OSError, SafetensorError) as error:
-            raise StoreError(
-                f"{self.file} is missing or damaged: delete its folder and audit again ({error})"
-            ) from error
+            raise StoreError(f"{self.file} is missing or damaged: audit again ({error})") from error
 
 
-def attack_rows(results: Sequence[Result], stored: bool) -> list[AttackRow]:
+def rows_of(results: Sequence[Result], scene: Scene, place: Place) -> list[AttackRow]:
+    """All rows of the cells that attacked one place."""
+    own = [result for result in results if result.content.get("place") == place]
+    return attack_rows(own, place) + best_rows(own, scene, place)
+
+
+def attack_rows(results: Sequence[Result], place: Place) -> list[AttackRow]:
     """One row for each attack and K, over the seeds; in the order of the results."""
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for result in results:
         key = result.content["attack"], result.content["releases"]
         groups.setdefault(key, []).append(result.content)
-    return [_row(name, releases, cells, stored) for (name, releases), cells in groups.items()]
+    return [_row(name, releases, cells, place) for (name, releases), cells in groups.items()]
 
 
-def best_rows(results: Sequence[Result], scene: Scene, stored: bool) -> list[AttackRow]:
+def best_rows(results: Sequence[Result], scene: Scene, place: Place) -> list[AttackRow]:
     """For each K, the attack that does best on each record; none where one attack reconstructs."""
     target = scene.target
     base = squared_error(class_means(scene)[target.labels], target.inputs)
@@ -73,7 +77,7 @@ def best_rows(results: Sequence[Result], scene: Scene, stored: bool) -> list[Att
     for count in dict.fromkeys(releases for releases, _ in by_place):
         groups = [errors for (releases, _), errors in by_place.items() if releases == count]
         if min(len(errors) for errors in groups) > 1:
-            rows.append(_best(groups, base, count, stored))
+            rows.append(_best(groups, base, count, place))
     return rows
 
 
@@ -101,11 +105,12 @@ def worst_records(results: Sequence[Result], material: Material) -> Worst:
     )
 
 
-def _row(name: str, releases: int, cells: Sequence[dict[str, Any]], stored: bool) -> AttackRow:
+def _row(name: str, releases: int, cells: Sequence[dict[str, Any]], place: Place) -> AttackRow:
+    stored, served = place == "stored", place == "served"
     ran = [cell for cell in cells if "skipped" not in cell]
     if len(ran) < len(cells):
         reason = next(cell["skipped"] for cell in cells if "skipped" in cell)
-        return AttackRow(name, releases, stored, skipped=reason)
+        return AttackRow(name, releases, stored, skipped=reason, served=served)
     names = [key for key in ran[0]["figures"] if all(key in cell["figures"] for cell in ran)]
     return AttackRow(
         name,
@@ -116,6 +121,7 @@ def _row(name: str, releases: int, cells: Sequence[dict[str, Any]], stored: bool
         figures={key: figure_of([cell["figures"][key] for cell in ran]) for key in names},
         notes=tuple(dict.fromkeys(note for cell in ran for note in cell["notes"])),
         reconstructs=ran[0]["reconstructs"],
+        served=served,
     )
 
 
@@ -127,7 +133,7 @@ def figure_of(found: Sequence[Found]) -> Figure:
     return Figure.of([value for value, _, _ in found], known, share=share)
 
 
-def _best(groups: Sequence[list[Tensor]], base: Tensor, count: int, stored: bool) -> AttackRow:
+def _best(groups: Sequence[list[Tensor]], base: Tensor, count: int, place: Place) -> AttackRow:
     least = [torch.stack(errors).min(0).values for errors in groups]
     leaks = [1 - errors / base.clamp(min=1e-12) for errors in least]
     found: list[Found] = [
@@ -139,4 +145,13 @@ def _best(groups: Sequence[list[Tensor]], base: Tensor, count: int, stored: bool
         "leak_95": Figure.of([float(one.quantile(0.95)) for one in leaks]),
         "over_half": Figure.of(over, share=True),
     }
-    return AttackRow(BEST, count, stored, "leak", 0.0, figures, notes=(_BEST_NOTE,))
+    return AttackRow(
+        BEST,
+        count,
+        place == "stored",
+        "leak",
+        0.0,
+        figures,
+        notes=(_BEST_NOTE,),
+        served=place == "served",
+    )

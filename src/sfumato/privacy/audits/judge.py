@@ -14,7 +14,7 @@ from sfumato.train import Recipe, derive, seeded, small_cnn, train_classifier
 RECIPE = Recipe(epochs=5)
 
 
-def judge_of(known: Records, model: nn.Module | None, folder: Path) -> nn.Module | None:
+def judge_of(known: Records, model: nn.Module | None, folder: Path, key: str) -> nn.Module | None:
     """The model where it takes clean records, else a small network trained on the attacker's.
 
     None where records have a shape that the small network does not take.
@@ -32,7 +32,7 @@ def judge_of(known: Records, model: nn.Module | None, folder: Path) -> nn.Module
         known.labels,
         RECIPE,
         seed=derive("judge"),
-        checkpoint=folder / "judge.checkpoint",
+        checkpoint=folder / f"judge-{key[:12]}.checkpoint",
     )
     return network.eval()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from sfumato.data.batches import title
@@ -16,7 +16,15 @@ from sfumato.data.order import SPLIT_SEED, stratified_order
 from sfumato.data.records import Records, check_batch, check_classes, gather
 from sfumato.data.released import is_released, open_released
 from sfumato.errors import DataError, StoreError
+from sfumato.files import read_json
+from sfumato.privacy.attacks.moments import known_law
+from sfumato.privacy.audits.identity import checksum
+from sfumato.privacy.control import spread_within
 from sfumato.privacy.knowledge import Mechanism
+from sfumato.train.seed import seeded
+
+CHOSEN = "chosen.json"
+"""Beside a released set: which records were released, where not all were."""
 
 LEAST = 32
 """An audit needs at least so many auxiliary records, and as many to attack."""
@@ -66,29 +74,34 @@ def gather_material(
         digest: of the obfuscator that must have made it.
 
     Raises:
-        DataError: too few records, one class, NaN, sizes or classes that differ.
+        DataError: too few records, one class, NaN, sizes or classes that differ, or records that
+            do not vary within their class.
         StoreError: the stored set is not there, was changed, or is not one of these records.
     """
     stored = None if released is None else _open(Path(released), digest)
+    out = None if released is None else chosen(Path(released))
     if isinstance(data, tuple):
         if len(data) != 2:
             raise DataError(f"data is one data set or a pair, not {len(data)} parts")
-        known, target = (_read(part) for part in data)
-        source, numbers = target, _first(target.labels, attacked)
+        known, source = (_read(part) for part in data)
+        numbers = _first(source.labels, _able(out, source), attacked)
         split = "The attacker's records and the attacked ones were given as two data sets."
-        target = target.subset(numbers)
     else:
         source = _read(data)
-        order = stratified_order(source.labels, SPLIT_SEED)
-        count = min(attacked, len(source) // 2)
-        numbers, kept = order[:count].sort().values, order[count:].sort().values
-        known, target = source.subset(kept), source.subset(numbers)
+        numbers = _first(source.labels, _able(out, source), min(attacked, len(source) // 2))
+        kept = torch.ones(len(source), dtype=torch.bool)
+        kept[numbers] = False
+        known = source.subset(kept.nonzero().squeeze(1))
         split = (
-            f"One data set of {len(source)} records was split: {count} are attacked, the attacker "
-            f"has the other {len(kept)}. Class shares are kept, the split is always the same."
+            f"One data set of {len(source)} records was split: {len(numbers)} are attacked, the "
+            f"attacker has the other {len(known)}. Class shares are kept, the split is always the "
+            "same."
         )
+    if out is not None:
+        split += f" {len(out.records)} of the records were released, the attacked ones among them."
+    target = source.subset(numbers)
     _check(known, target)
-    releases = None if stored is None else _stored(stored, source, numbers)
+    releases = None if stored is None else _stored(stored, source, numbers, out)
     return Material(known, target, split, releases, numbers)
 
 
@@ -114,16 +127,28 @@ def own_digest(mechanism: Any) -> str:
 
 
 def digest_of(mechanism: Any, material: Material) -> str:
-    """The mechanism's own digest, or a checksum of the law of some releases."""
+    """The mechanism's own digest, or a checksum of its state, its law and seeded releases.
+
+    Each as far as there is one: a mechanism may state no law, and draws may take no seed.
+    """
     if own := own_digest(mechanism):
         return own
     x, labels = material.auxiliary.inputs[:64], material.auxiliary.labels[:64]
+    found: list[Any] = [type(mechanism).__name__, _state(mechanism)]
     with torch.no_grad():
-        law = mechanism.distribution(x, labels)
-    digest = hashlib.sha256(type(mechanism).__name__.encode())
-    for part in (law.mean, law.variance):
-        digest.update(part.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        law = known_law(mechanism, x, labels)
+        found.append(None if law is None else [law.mean, law.variance])
+        draws = []
+        for _ in range(2):
+            with seeded("digest"):
+                draws.append(mechanism.release(x, labels))
+    if torch.equal(*draws):
+        found.append(draws[0])
+    return checksum(found)
+
+
+def _state(mechanism: Any) -> list[Any]:
+    return sorted(mechanism.state_dict().items()) if isinstance(mechanism, nn.Module) else []
 
 
 def _read(data: Dataset[Any]) -> Records:
@@ -139,11 +164,23 @@ def _read(data: Dataset[Any]) -> Records:
     return records
 
 
-def _first(labels: Tensor, count: int) -> Tensor:
-    """Numbers of `count` records, class shares kept; of all where there are no more."""
-    if count >= len(labels):
-        return torch.arange(len(labels))
-    return stratified_order(labels, SPLIT_SEED)[:count].sort().values
+def _able(out: Chosen | None, source: Records) -> Tensor:
+    """Numbers of the records that may be attacked: all, or those that were released."""
+    if out is None:
+        return torch.arange(len(source))
+    if max(out.records) >= len(source):
+        raise StoreError(
+            f"record {max(out.records)} was released, but {source.name} has {len(source)} records: "
+            "audit with the data that was released"
+        )
+    return torch.tensor(out.records)
+
+
+def _first(labels: Tensor, able: Tensor, count: int) -> Tensor:
+    """Numbers of `count` records of `able`, class shares kept; of all where there are no more."""
+    if count >= len(able):
+        return able.sort().values
+    return able[stratified_order(labels[able], SPLIT_SEED)[:count]].sort().values
 
 
 def _check(known: Records, target: Records) -> None:
@@ -152,6 +189,11 @@ def _check(known: Records, target: Records) -> None:
             raise DataError(
                 f"{len(part)} {what} records are too few for an audit: give at least {LEAST} of "
                 "each"
+            )
+        if len(part) and spread_within(part) == 0:
+            raise DataError(
+                f"the {what} records do not vary within their class: the label says all of them, "
+                "and there is nothing to hide or to recover"
             )
     if known.shape != target.shape:
         raise DataError(
@@ -162,6 +204,42 @@ def _check(known: Records, target: Records) -> None:
             f"the attacker's records have {known.num_classes} classes, the attacked ones "
             f"{target.num_classes}"
         )
+
+
+@final
+@dataclass(frozen=True)
+class Chosen:
+    """Which records of a data set were released, where not all were.
+
+    Args:
+        data: the data set's name.
+        split: which part of it.
+        records: their numbers, in the order of the released set.
+    """
+
+    data: str
+    split: str
+    records: list[int]
+
+
+def chosen(folder: Path) -> Chosen | None:
+    """What `sfumato release --share` wrote beside the released set; None where it is not there.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = released_folder(folder).parent / CHOSEN
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    try:
+        numbers = [int(number) for number in content["records"]]
+        found = Chosen(str(content["data"]), str(content["split"]), numbers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path} does not say which records were released: {error!r}") from error
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise StoreError(f"{path} does not name records by different numbers from 0 on")
+    return found
 
 
 def released_folder(folder: Path) -> Path:
@@ -187,12 +265,21 @@ def _open(folder: Path, digest: str) -> Any:
     return opened
 
 
-def _stored(opened: Any, source: Records, numbers: Tensor) -> Tensor:
-    """The stored releases of the records `numbers`; the set must be one of all of `source`."""
-    if not torch.equal(opened.labels, source.labels):
+def _stored(opened: Any, source: Records, numbers: Tensor, out: Chosen | None) -> Tensor:
+    """The stored releases of the records `numbers`; the set must be one of `source`."""
+    if out is None:
+        place, wanted = torch.arange(len(source)), source.labels
+    else:
+        wanted = source.labels[out.records]
+        place = torch.full((len(source),), -1)
+        place[out.records] = torch.arange(len(out.records))
+    if not torch.equal(opened.labels, wanted):
+        of = (
+            f"the {len(wanted)} that {CHOSEN} names of" if out is not None else f"the {len(wanted)}"
+        )
         raise StoreError(
             f"the released set {opened.name} holds {len(opened)} records whose labels are not "
-            f"those of the {len(source)} records of {source.name}, in their order: audit it with "
-            "the data that was released"
+            f"those of {of} records of {source.name}, in their order: audit it with the data that "
+            f"was released; where only some were, keep {CHOSEN} beside it"
         )
-    return opened.subset(numbers).inputs
+    return opened.subset(place[numbers]).inputs

@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 
 from torch import Tensor, nn
 
+from sfumato.objectives.within import class_means as means_of
 from sfumato.privacy.attacks.scene import Scene
 from sfumato.privacy.measures import Estimate, measure
 from sfumato.privacy.similarity import squared_error
@@ -52,11 +53,7 @@ def class_means(scene: Scene) -> Tensor:
     Of all of them for an absent class.
     """
     known = scene.auxiliary
-    means = known.inputs.new_empty((scene.num_classes, *known.shape))
-    for c in range(scene.num_classes):
-        member = known.labels == c
-        means[c] = (known.inputs[member] if bool(member.any()) else known.inputs).mean(0)
-    return means
+    return means_of(known.inputs, known.labels, scene.num_classes)
 
 
 def total_leak(errors: Tensor, base: Tensor) -> float:

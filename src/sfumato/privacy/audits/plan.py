@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from operator import index
 from typing import Any, Literal, TypeAlias, final, get_args
 
 from sfumato.errors import SettingError
@@ -43,7 +45,7 @@ class AuditPlan:
     attacked: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.releases or any(k < 1 or k != int(k) for k in self.releases):
+        if not self.releases or any(k < 1 for k in self.releases):
             raise SettingError(
                 f"releases are whole numbers of at least 1, for example (1, 10), not "
                 f"{self.releases}"
@@ -67,6 +69,12 @@ class AuditPlan:
         return self.decoder.steps <= _DECODERS["quick"].steps
 
     @property
+    def reduced(self) -> bool:
+        """Whether the decoders have less than the full budget."""
+        full, own = _DECODERS["full"], self.decoder
+        return own.steps < full.steps or own.width < full.width or own.patience < full.patience
+
+    @property
     def decoder(self) -> DecoderSettings:
         """The budget of a decoder network."""
         return self.budget if isinstance(self.budget, DecoderSettings) else _DECODERS[self.budget]
@@ -80,3 +88,42 @@ class AuditPlan:
         """The settings, as JSON values."""
         values = asdict(self)
         return {**values, "releases": list(self.releases), "seeds": list(self.seeds)}
+
+
+def release_counts(releases: Iterable[int] | int) -> tuple[int, ...]:
+    """K as `sf.audit` takes it: whole numbers, or one of them.
+
+    Raises:
+        SettingError: anything else.
+    """
+    return _whole([releases] if _is_whole(releases) else releases, "releases", "(1, 10)")
+
+
+def seed_numbers(seeds: Iterable[int] | int) -> tuple[int, ...]:
+    """Seeds as `sf.audit` takes them: whole numbers, or how many: 3 is (0, 1, 2).
+
+    Raises:
+        SettingError: anything else.
+    """
+    count: Any = seeds
+    return _whole(range(count) if _is_whole(seeds) else seeds, "seeds", "(0, 1, 2)")
+
+
+def _whole(values: Any, what: str, example: str) -> tuple[int, ...]:
+    listed = None if isinstance(values, (str, bytes)) else values
+    try:
+        listed = tuple(listed)  # type: ignore[arg-type]
+    except TypeError:
+        listed = None
+    if listed is None or not all(_is_whole(value) for value in listed):
+        raise SettingError(f"{what} are whole numbers, for example {example}, not {values!r}")
+    return tuple(int(value) for value in listed)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is an integer of any library; True and 1.0 are none."""
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)

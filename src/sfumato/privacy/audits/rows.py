@@ -28,6 +28,7 @@ class AttackRow:
         notes: what a reader must know, the budget for example.
         reconstructs: whether it guesses whole records.
         skipped: why it was not run; empty where it was.
+        served: whether it attacked records served under the learned selection, label unknown.
     """
 
     name: str
@@ -39,6 +40,12 @@ class AttackRow:
     notes: tuple[str, ...] = ()
     reconstructs: bool = False
     skipped: str = ""
+    served: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name, and what it attacked where that is not a fresh release."""
+        return self.name + (" (stored)" if self.stored else " (served)" if self.served else "")
 
     @property
     def score(self) -> Figure:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from sfumato.errors import StoreError
 from sfumato.files import atomic, read_json, sha256, write_json
 from sfumato.privacy.audits.bracket import information
+from sfumato.privacy.audits.checks import Check
+from sfumato.privacy.audits.identity import json_checksum
 from sfumato.privacy.audits.rows import Certified, Worst, attack_row, baselines, control_row
 from sfumato.privacy.statistics import Figure
 
@@ -31,7 +31,7 @@ def save(card: Any, folder: Path, *, pictures: bool) -> Path:
         with atomic(folder / PICTURES) as part:
             save_file(kept, part)
         content["pictures_sha256"] = sha256(folder / PICTURES)
-    write_json(folder / CARD, {**content, "checksum": checksum(content)})
+    write_json(folder / CARD, {**content, "checksum": json_checksum(content)})
     return folder / CARD
 
 
@@ -50,17 +50,12 @@ def load(path: Path) -> dict[str, Any]:
     content = read_json(file)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise StoreError(f"{file} is not a privacy card of schema {SCHEMA}")
-    if content.pop("checksum", None) != checksum(content):
+    if content.pop("checksum", None) != json_checksum(content):
         raise StoreError(f"{file} was changed after it was saved: its checksum does not match")
     try:
         return _fields(content, file)
     except (KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{file} does not say what a card should: {error!r}") from error
-
-
-def checksum(content: dict[str, Any]) -> str:
-    """SHA-256 of JSON values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _fields(content: dict[str, Any], file: Path) -> dict[str, Any]:
@@ -76,11 +71,12 @@ def _fields(content: dict[str, Any], file: Path) -> dict[str, Any]:
     return {
         **{name: content[name] for name in ("obfuscator", "strongest", "trusted", "data")},
         **{name: content[name] for name in ("config", "config_sha256", "provenance")},
-        **{name: tuple(content[name]) for name in ("threat_model", "releases", "seeds")},
+        **{name: tuple(content[name]) for name in ("threat_model", "limits", "releases", "seeds")},
         "leak": Figure(**content["leak"]),
         "attacks": tuple(attack_row(one) for one in content["attacks"]),
         "certificate": tuple(Certified(**one) for one in content["certificate"]),
         "controls": tuple(control_row(one) for one in content["controls"]),
+        "checks": tuple(Check(**one) for one in content["checks"]),
         "baselines": baselines(content["baselines"]),
         "information": information(content["information"]),
         "worst": worst,

@@ -12,13 +12,17 @@ from sfumato.privacy.attacks.base import Attack
 from sfumato.privacy.attacks.label import LabelAttack
 from sfumato.privacy.attacks.linear import LinearAttack
 from sfumato.privacy.attacks.linkage import LinkageAttack
-from sfumato.privacy.attacks.map import MapAttack
 from sfumato.privacy.attacks.membership import MembershipAttack
 from sfumato.privacy.attacks.network import NetworkAttack
+from sfumato.privacy.attacks.posterior import MapAttack
 from sfumato.privacy.attacks.reader import ReaderSettings
 from sfumato.privacy.attacks.selection import SelectionAttack
+from sfumato.privacy.audits.identity import checksum
 from sfumato.privacy.audits.plan import AuditPlan
-from sfumato.privacy.control import MUST_FIND
+from sfumato.privacy.control import MUST_FIND, Kind
+
+MUST_READ = 0.75
+"""How often an attribute of two values must be told rightly where nothing is hidden."""
 
 
 @final
@@ -30,19 +34,23 @@ class Entry:
         attack: the attack.
         averages: whether it is run at every K, or at the smallest alone.
         stored: whether it is run on a stored release set too.
+        served: whether it is run on records served under the learned selection too, at every K.
         reconstructs: whether it may reconstruct records; it is then run on isotropic noise of
             several scales.
         finds: the headline that it must reach where nothing is hidden; None where it looks for
             something that isotropic noise does not show.
         fails: whether it must be near chance where nothing is left.
+        planted: the control that holds what only this kind of attack finds.
     """
 
     attack: Attack
     averages: bool = True
     stored: bool = True
+    served: bool = False
     reconstructs: bool = False
     finds: float | None = None
     fails: bool = True
+    planted: Kind | None = None
 
 
 def entries(
@@ -74,31 +82,35 @@ def _entry(attack: Attack, known: Mapping[type, Entry]) -> Entry:
         return replace(known[type(attack)], attack=attack, averages=True)
     if isinstance(attack, MembershipAttack):  # of the model: noise at its door changes nothing
         return Entry(attack, averages=False, stored=False, fails=False)
-    return Entry(attack, reconstructs=True)
+    planted = "binary" if isinstance(attack, NetworkAttack) else None
+    return Entry(attack, reconstructs=True, served=True, planted=planted)
 
 
 def default_suite(plan: AuditPlan) -> tuple[Entry, ...]:
     """Every attack of the package, with the budget of the plan."""
     reader = ReaderSettings(steps=100, draws=4096) if plan.quick else ReaderSettings()
     inference = [
-        Entry(AttributeAttack(brightness, settings=reader), averages=False),
-        Entry(AttributeAttack(balance, settings=reader), averages=False),
-        Entry(LabelAttack(reader), averages=False, stored=False),
-        Entry(SelectionAttack(), averages=False, stored=False),
+        Entry(AttributeAttack(brightness, settings=reader), averages=False, finds=MUST_READ),
+        Entry(AttributeAttack(balance, settings=reader), averages=False, finds=MUST_READ),
+        Entry(LabelAttack(reader), averages=False, stored=False, planted="shifted"),
+        Entry(SelectionAttack(), averages=False, stored=False, planted="scaled"),
     ]
-    reconstruction: list[Attack] = [LinearAttack(), MapAttack(steps=60 if plan.quick else 200)]
+    reconstruction = [LinearAttack(), MapAttack(steps=60 if plan.quick else 200)]
+    suite = [Entry(attack, served=True, reconstructs=True) for attack in reconstruction]
     if plan.decoder.steps:
-        reconstruction.append(NetworkAttack(plan.decoder))
-    return (
-        *(Entry(attack, reconstructs=True) for attack in reconstruction),
-        Entry(LinkageAttack(), finds=MUST_FIND),
-        *inference,
-    )
+        network = NetworkAttack(plan.decoder)
+        suite.append(Entry(network, served=True, reconstructs=True, planted="binary"))
+    return (*suite, Entry(LinkageAttack(), served=True, finds=MUST_FIND), *inference)
 
 
 def described(attack: Attack) -> dict[str, Any]:
     """Type and settings of an attack, as JSON values: equal attacks are described equally."""
-    return {"type": type(attack).__qualname__, "name": attack.name, "settings": _plain(attack)}
+    return {
+        "type": type(attack).__qualname__,
+        "name": attack.name,
+        "settings": _plain(attack),
+        "sha256": checksum(attack),  # of the content of tensors, records and modules as well
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from sfumato.privacy.audits.material import Material
-from sfumato.privacy.audits.plan import AuditPlan
+from collections.abc import Sequence
+from typing import Any
+
+from sfumato.privacy.audits.collect import BEST
+from sfumato.privacy.audits.job import Audit
+from sfumato.privacy.audits.rows import AttackRow
+from sfumato.privacy.control import Control
 
 KNOWS = (
     "The attacker knows everything but the draw: the obfuscator with all its parameters, the law "
@@ -25,20 +30,22 @@ LOWER = (
 )
 
 
-def threat_model(plan: AuditPlan, material: Material, model: bool) -> tuple[str, ...]:
+def threat_model(job: Audit, serves: bool) -> tuple[str, ...]:
     """The sentences of the threat model."""
+    plan, material = job.plan, job.material
     counts = ", ".join(str(count) for count in plan.releases)
     sentences = [
         KNOWS,
         PARTIES,
         f"The attacker has {len(material.auxiliary)} records of their own and attacks "
         f"{len(material.target)} others. {material.split}",
-        f"Releases of each record in the attacker's hands: {counts}. Several are averaged, which "
-        "is the best use of them where the noise is Gaussian and its scale does not depend on the "
-        "record.",
+        f"Releases of each record in the attacker's hands: {counts}. Several are averaged; where "
+        "their scale depends on the record or their law is not Gaussian, how they scatter is "
+        "looked at too.",
         "The attacker has the trained model too."
-        if model
+        if job.model is not None
         else "No trained model was given: attacks on it were not run.",
+        _serving(job.mechanism, serves),
     ]
     if material.stored is not None:
         sentences.append(
@@ -46,3 +53,39 @@ def threat_model(plan: AuditPlan, material: Material, model: bool) -> tuple[str,
             "it lies in the released set."
         )
     return (*sentences, NOT_PROTECTED, LOWER)
+
+
+def _serving(mechanism: Any, serves: bool) -> str:
+    """What becomes of records whose label is unknown."""
+    if serves:
+        return (
+            "Records served without a label, under the learned selection, were attacked as well; "
+            "the attacker is given their label there too."
+        )
+    if getattr(mechanism, "num_classes", None) is not None:
+        return "Nothing is served without a label: there is no learned selection."
+    return (
+        "Noise does not depend on the label: what is served without one is what is released."
+        if hasattr(mechanism, "num_classes")
+        else "Only releases under their labels were attacked."
+    )
+
+
+def limits(job: Audit, rows: Sequence[AttackRow], controls: Sequence[Control]) -> tuple[str, ...]:
+    """What keeps this audit from being a whole one, in words."""
+    ran = list(dict.fromkeys(row.name for row in rows if not row.skipped and row.name != BEST))
+    lines = []
+    if not job.bracket:
+        lines.append(f"Only these attacks were run: {', '.join(ran)}.")
+    if job.plan.reduced:
+        name = " (quick)" if job.plan.quick else ""
+        lines.append(
+            f"The attackers had a small budget{name}: with the full one they may find more."
+        )
+    skipped = {row.name: row.skipped for row in rows if row.skipped}
+    lines += [f"Not run: {name}: {reason}." for name, reason in skipped.items()]
+    held = {control.attack for control in controls}
+    bare = [name for name in ran if name not in held and controls]
+    if bare:
+        lines.append(f"No control fits: {', '.join(bare)}.")
+    return tuple(lines)

@@ -1,71 +1,36 @@
-"""What a card says in plain words, the worst news first, and which bounds it passes."""
+"""What a card says in plain words, the worst news first, the limits of the audit right after."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any
 
+from sfumato.privacy.audits.limits import LINKAGE, UNTRUSTED, named
 from sfumato.privacy.audits.rows import AttackRow
 
-LINKAGE, SELECTION, MEMBERSHIP = "linkage", "selection", "membership"
-UNTRUSTED = "This audit is not to be trusted"
+SELECTION, MEMBERSHIP = "selection", "membership"
 
 
 def verdict(card: Any) -> tuple[str, ...]:
     """The sentences of the verdict."""
-    lines = [*_trust(card), _leak(card), *_isotropic(card), *_releases(card), *_linkage(card)]
-    lines += _others(card)
+    lines = [*_trust(card), *card.limits, _leak(card), *_served(card), *_isotropic(card)]
+    lines += [*_releases(card), *_linkage(card), *_others(card)]
     if card.information is not None:
         lines.append(card.information.words)
-    return (*lines, _certificate(card), *_missing(card))
-
-
-def passed_bounds(
-    card: Any, max_leak: float | None, max_linkage: float | None, max_epsilon: float | None
-) -> tuple[str, ...]:
-    """The bounds that are passed, in words."""
-    if max_leak is None and max_linkage is None and max_epsilon is None:
-        return ()
-    passed = [] if card.trusted else [f"{UNTRUSTED}, so that it keeps no bound."]
-    if max_leak is not None:
-        passed += _over([row for row in card.attacks if row.reconstructs], "leak", max_leak)
-    if max_linkage is not None:
-        passed += _over([row for row in card.attacks if _links(row)], "linkage", max_linkage)
-    if max_linkage is not None and not any(_links(row) for row in card.attacks):
-        passed.append(f"No linkage attack was run, so that the bound {max_linkage:g} is not shown.")
-    if max_epsilon is not None:
-        passed += [
-            f"{one.releases} releases: {one.words} The bound is ε ≤ {max_epsilon:g}."
-            for one in card.certificate
-            if not one.certified or one.epsilon is None or one.epsilon > max_epsilon
-        ]
-        if not card.certificate:
-            passed.append(f"There is no certificate; the bound is ε ≤ {max_epsilon:g}.")
-    return tuple(passed)
-
-
-def _over(rows: list[AttackRow], what: str, most: float) -> list[str]:
-    """The strongest row of each K, and of the stored set, that passes the bound."""
-    worst: dict[tuple[int, bool], AttackRow] = {}
-    for row in sorted(rows, key=lambda row: row.score.high):
-        if row.score.high > most:
-            worst[row.releases, row.stored] = row
-    return [f"{_named(row)}: {what} {row.score} passes {most:g}." for row in worst.values()]
+    return (*lines, _certificate(card))
 
 
 def _links(row: AttackRow) -> bool:
     return not row.skipped and row.name.startswith(LINKAGE)
 
 
-def _named(row: AttackRow) -> str:
-    of = "1 release" if row.releases == 1 else f"{row.releases} releases"
-    return f"{row.name} on {'the stored set' if row.stored else of}"
-
-
 def _trust(card: Any) -> list[str]:
+    lines = [f"{UNTRUSTED}: {one.words}." for one in card.checks if not one.passed]
     failed = [control.words for control in card.controls if not control.passed]
     if failed:
-        return [f"{UNTRUSTED}: {len(failed)} of its controls failed: {failed[0]}."]
+        lines.append(f"{UNTRUSTED}: {len(failed)} of its controls failed: {failed[0]}.")
+    if lines:
+        return lines
     if not card.controls:
         return [f"{UNTRUSTED}: it was run without its controls."]
     return []
@@ -79,6 +44,16 @@ def _leak(card: Any) -> str:
         f"does not tell (95 % interval {card.leak.low:.3f} to {card.leak.high:.3f}), by "
         f"{card.strongest}."
     )
+
+
+def _served(card: Any) -> list[str]:
+    """What records served without their label leak, at the smallest K."""
+    rows = [row for row in card.attacks if row.served and row.releases == card.releases[0]]
+    rows = [row for row in rows if row.reconstructs]
+    if not rows:
+        return []
+    best = max(rows, key=lambda row: row.score.mean)
+    return [f"Of a record served without its label it is {_share(best.score.mean)}."]
 
 
 def _isotropic(card: Any) -> list[str]:
@@ -97,7 +72,8 @@ def _isotropic(card: Any) -> list[str]:
 def _releases(card: Any) -> list[str]:
     lines = []
     for count in card.releases[1:]:
-        rows = [r for r in card.attacks if r.reconstructs and r.releases == count and not r.stored]
+        rows = [r for r in card.attacks if r.reconstructs and r.releases == count]
+        rows = [row for row in rows if not row.stored]
         if rows:
             best = max(row.figures["leak"].mean for row in rows)
             lines.append(f"With {count} releases of a record it is {_share(best)}.")
@@ -109,6 +85,7 @@ def _linkage(card: Any) -> list[str]:
     for row in card.attacks:
         if _links(row) and row.releases == card.releases[0]:
             where = "a stored release" if row.stored else "a release"
+            where = "a served record" if row.served else where
             lines.append(
                 f"Linkage finds the record of {where} in {_share(row.score.mean)} of cases, "
                 f"where chance has {_share(row.chance)}."
@@ -133,7 +110,7 @@ def _others(card: Any) -> list[str]:
 
 def _above(row: AttackRow) -> str:
     found = f"{row.headline} {row.score.mean:.3f}"
-    return f"{_named(row)}: {found}, above chance ({row.chance:.3f})."
+    return f"{named(row)}: {found}, above chance ({row.chance:.3f})."
 
 
 def _membership(row: AttackRow) -> str:
@@ -158,13 +135,6 @@ def _certificate(card: Any) -> str:
     if not card.certificate:
         return "No certificate: nothing bounds a stronger attacker."
     return f"Certificate: {card.certificate[0].words}"
-
-
-def _missing(card: Any) -> list[str]:
-    names = list(dict.fromkeys(row.name for row in card.attacks if row.skipped))
-    if not names:
-        return []
-    return [f"Not run: {', '.join(names)}; the table says why."]
 
 
 def _share(value: float) -> str:

@@ -70,7 +70,7 @@ def _blocks(layer: Additive, selection: nn.Module | None) -> tuple[Tensor, Tenso
         return shifts, scales, 1
     classes = layer.num_classes
     shifts, scales = _constrained(layer, layer.weight)
-    if not isinstance(selection, SoftSelection):
+    if not isinstance(selection, SoftSelection) or not covered(selection):
         return shifts, scales, classes
     if selection.combine == "mixture" and math.prod(selection.shape) == 1:
         return shifts, scales, classes  # a class drawn for each record: no worse than the worst

@@ -33,7 +33,8 @@ def certify(
         releases: K, the releases of one record that someone may hold.
         labels_public: two records of the same label must look alike; without it records of
             different labels too, so that the scale of a class is part of what leaks.
-        shape: of one release; needed for convolutions only.
+        shape: of one release, without the batch axis; needed where it is the kernels that make
+            location and scale, as these take records of any length: a step more is noise more.
 
     Returns:
         A certificate, which may say that nothing is certified.
@@ -48,6 +49,7 @@ def certify(
     """
     check_delta(delta)
     check_releases(releases)
+    releases = int(releases)
     try:
         facts = read_facts(obfuscator, shape)
         found = reached(facts, delta, releases, labels_public)
@@ -92,6 +94,7 @@ def _premise(facts: Facts, releases: int, labels_public: bool) -> str:
     parts = [
         f"any two records {labels if facts.classes > 1 else ''}".strip(),
         facts.ground,
+        *facts.unchecked,
         f"a record is released {times} in all, under one label for all of it",
         "the noise is drawn by nobody's seed and taken as real numbers",
         "not covered: the label where it is public, and the obfuscator's own parameters, which "

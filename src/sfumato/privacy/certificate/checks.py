@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from sfumato.errors import SettingError
 
 
@@ -34,8 +36,11 @@ def check_scale(**scales: float) -> None:
 
 
 def check_releases(releases: int) -> None:
-    """Raise a `SettingError` unless the number of releases is a whole number of at least 1."""
-    if not isinstance(releases, int) or isinstance(releases, bool) or releases < 1:
+    """Raise a `SettingError` unless the number of releases is a whole number of at least 1.
+
+    NumPy's whole numbers count too.
+    """
+    if not isinstance(releases, Integral) or isinstance(releases, bool) or releases < 1:
         raise SettingError(f"releases must be a whole number of at least 1, not {releases!r}")
 
 

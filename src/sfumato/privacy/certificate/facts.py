@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, cast, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from sfumato.nn import AdditiveNoise, ConditionalAdditiveNoise, SoftSelection, StochasticModule
-from sfumato.nn.clip import ClipNorm
+from sfumato.nn.bound import Bound
+from sfumato.nn.conditional.kernels import (
+    ConditionalConv1d,
+    ConditionalConv2d,
+    ConditionalConv3d,
+    ConditionalLinear,
+)
 from sfumato.nn.kernels import KernelLayer
+from sfumato.nn.stochastic import (
+    StochasticConv1d,
+    StochasticConv2d,
+    StochasticConv3d,
+    StochasticLinear,
+)
 from sfumato.noise import Gaussian, Laplace, NoiseLaw
+from sfumato.privacy.certificate.parts import changed, clip_radius, mixing, unclear_clip, unknown
 
 Family = Literal["Gaussian", "Laplace"]
+_ADDITIVE = (AdditiveNoise, ConditionalAdditiveNoise)
+_KERNELS = (
+    StochasticLinear, StochasticConv1d, StochasticConv2d, StochasticConv3d,
+    ConditionalLinear, ConditionalConv1d, ConditionalConv2d, ConditionalConv3d,
+)  # fmt: skip
 NO_BOUND = (
     "the location is not bounded, so that it can outgrow any noise: give the layer "
     "bound=(low, high), or end the regular layers with sf.nn.ClipNorm"
@@ -50,6 +67,7 @@ class Facts:
         classes: how many of the mechanisms, the first ones, are those of a label.
         unlabelled: whether `obf(x)` is covered.
         ground: what bounds the location, in words.
+        unchecked: what else it rests on that was not checked, in words.
     """
 
     family: Family
@@ -61,6 +79,7 @@ class Facts:
     classes: int
     unlabelled: bool
     ground: str
+    unchecked: tuple[str, ...] = ()
 
     @property
     def constant(self) -> bool:
@@ -78,13 +97,21 @@ def read_facts(obfuscator: Certifiable, shape: Sequence[int] | None) -> Facts:
     from sfumato.privacy.certificate.additive import additive_facts
     from sfumato.privacy.certificate.kernels import kernel_facts
 
-    layer, radius = cast("StochasticModule", obfuscator.layer), clip_radius(obfuscator.pre)
-    _check_alone(obfuscator.pre)
-    if isinstance(layer, (AdditiveNoise, ConditionalAdditiveNoise)):
-        facts = additive_facts(layer, family_of(layer.noise), radius, obfuscator.selection)
-    elif isinstance(layer, KernelLayer):
+    pre, layer = obfuscator.pre, cast("StochasticModule", obfuscator.layer)
+    _check_unchanged(obfuscator, layer)
+    if found := mixing(pre):
+        raise Unproved(found)
+    radius = clip_radius(pre)
+    if radius is None and layer.bound is None and (why := unclear_clip(pre)):
+        raise Unproved(why)
+    # What is done to a subclass is not known: the very classes, or nothing.
+    if type(layer) in _ADDITIVE:
+        additive = cast("AdditiveNoise | ConditionalAdditiveNoise", layer)
+        facts = additive_facts(additive, family_of(layer.noise), radius, obfuscator.selection)
+    elif type(layer) in _KERNELS:
         gated = obfuscator.selection is not None
-        facts = kernel_facts(layer, family_of(layer.noise), radius, shape, gated)
+        kernels = cast("KernelLayer", layer)
+        facts = kernel_facts(kernels, family_of(layer.noise), radius, shape, gated)
     else:
         raise Unproved(
             f"the scale of a {type(layer).__name__} depends on the record and has no bound: use "
@@ -92,7 +119,7 @@ def read_facts(obfuscator: Certifiable, shape: Sequence[int] | None) -> Facts:
         )
     if not bool(torch.isfinite(facts.low).all() and torch.isfinite(facts.high).all()):
         raise Unproved("a scale is NaN or infinite: fit the obfuscator again")
-    return facts
+    return replace(facts, unchecked=(*facts.unchecked, *_alone(pre)))
 
 
 def family_of(law: NoiseLaw) -> Family:
@@ -110,16 +137,9 @@ def family_of(law: NoiseLaw) -> Family:
     )
 
 
-def clip_radius(pre: nn.Module) -> float | None:
-    """C where the regular layers end with `ClipNorm`."""
-    while isinstance(pre, nn.Sequential) and len(pre):
-        pre = pre[len(pre) - 1]
-    return pre.radius if isinstance(pre, ClipNorm) else None
-
-
 def covered(selection: nn.Module | None) -> bool:
     """Whether a learned selection looks at no record."""
-    return selection is None or isinstance(selection, SoftSelection)
+    return selection is None or (type(selection) is SoftSelection and not changed(selection))
 
 
 def unit(values: Tensor) -> float:
@@ -127,10 +147,22 @@ def unit(values: Tensor) -> float:
     return torch.finfo(values.dtype).eps
 
 
-def _check_alone(pre: nn.Module) -> None:
-    for part in pre.modules():
-        if isinstance(part, _BatchNorm) and (part.training or part.running_mean is None):
-            raise Unproved(
-                f"the {type(part).__name__} before the noise mixes the records of a batch: call "
-                "eval() on the obfuscator first"
-            )
+def _check_unchanged(obfuscator: Certifiable, layer: StochasticModule) -> None:
+    """Raise `Unproved` where something may have been put around the obfuscator or its layer."""
+    if not type(obfuscator).__module__.startswith("sfumato."):
+        raise Unproved(
+            f"a {type(obfuscator).__name__} is not sfumato's own Obfuscator: what it releases is "
+            "not known"
+        )
+    if layer.bound is not None and type(layer.bound) is not Bound:
+        raise Unproved(f"a {type(layer.bound).__name__} is not sf.nn.Bound itself")
+    for part in (obfuscator, layer):
+        if isinstance(part, nn.Module) and (how := changed(part)):
+            raise Unproved(f"the {type(part).__name__} {how}: what it releases is not known")
+
+
+def _alone(pre: nn.Module) -> tuple[str, ...]:
+    names = unknown(pre)
+    if not names:
+        return ()
+    return (f"each record is treated by itself in {', '.join(names)}, which was not checked",)

@@ -28,7 +28,7 @@ def kernel_facts(
         layer: the layer; a conditional one has a mechanism for each class.
         family: of its noise.
         radius: the norm of what comes in, if it is clipped.
-        shape: of one release; needed for convolutions and for sequences.
+        shape: of one release.
         gated: whether there is a learned selection: it is not covered.
 
     Raises:
@@ -41,7 +41,7 @@ def kernel_facts(
     if box is None and radius is None:
         raise Unproved(NO_BOUND)
     places = _places(layer, shape)
-    reach = _reach(layer, location, radius) if places == 1 else None
+    reach = _reach(layer, location, shift.repeat(1, places), radius)
     if box is None and reach is None:
         raise Unproved(NO_BOUND)
     return Facts(
@@ -54,6 +54,7 @@ def kernel_facts(
         classes=len(weight),
         unlabelled=not gated,
         ground=ground_of(layer.bound, radius),
+        unchecked=(f"a release is {' × '.join(map(str, shape or ()))} in size",),
     )
 
 
@@ -67,11 +68,10 @@ def _stacked(layer: KernelLayer) -> tuple[Tensor, Tensor]:
 
 
 def _places(layer: KernelLayer, shape: Sequence[int] | None) -> int:
-    """How many places share a kernel's output."""
+    """How many places share a kernel's output: positions of a picture, steps of a sequence."""
     operator = layer.operator
     if shape is None:
-        if isinstance(operator, LinearOperator):
-            return 1
+        # A fully connected layer takes sequences too, of any length: a vector is not to be assumed.
         raise Unproved("the size of a release is not known: pass shape=, that of one release")
     channels = shape[operator.channel_axis] if len(shape) > operator.spatial else 0
     if channels != operator.outputs:
@@ -100,16 +100,24 @@ def _scales(
             "the scale depends on the record, and a padding that repeats it is not bounded"
         )
     swing = radius * slope * (1 + _roundings(layer, raw))
+    swing = swing + unit(layer.weight) * (swing + rho.abs())  # the sum with the bias is rounded
     return _constrained(layer, rho - swing), _constrained(layer, rho + swing)
 
 
-def _reach(layer: KernelLayer, location: Tensor, radius: float | None) -> Tensor | None:
-    """How far a location can be from its bias: C ‖W‖₂ and what rounding adds."""
+def _reach(
+    layer: KernelLayer, location: Tensor, shift: Tensor, radius: float | None
+) -> Tensor | None:
+    """How far a location can be from its bias: C ‖W‖₂ and what rounding adds.
+
+    Also of a sequence, whose steps share C² and W.
+    """
     whole = layer.weight.dtype in (torch.float32, torch.float64)
     if radius is None or not whole or not isinstance(layer.operator, LinearOperator):
         return None
     norms = torch.linalg.matrix_norm(location, 2)
-    return radius * (norms + _roundings(layer, location) * location.flatten(1).norm(dim=1))
+    product = radius * (norms + _roundings(layer, location) * location.flatten(1).norm(dim=1))
+    # The sum with the bias is rounded once more, relative to itself.
+    return product + unit(layer.weight) * (product + shift.norm(dim=1))
 
 
 def _roundings(layer: KernelLayer, kernel: Tensor) -> float:

@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Laplace, MultivariateNormal, Norma
 import sfumato as sf
 from sfumato.errors import DataError, SettingError
 from sfumato.privacy.attacks import LinearAttack, MapAttack
-from sfumato.privacy.attacks.map import log_likelihood
+from sfumato.privacy.attacks.posterior import log_likelihood
 from sfumato.privacy.attacks.prior import Prior, Weights
 from sfumato.privacy.attacks.rows import Shrinkage
 from tests.privacy.toys import (

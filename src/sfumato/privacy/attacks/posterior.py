@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 from sfumato.errors import DataError, SettingError
+from sfumato.objectives.moments import bare
 from sfumato.privacy.attacks.base import Attack, Outcome
 from sfumato.privacy.attacks.linear import knowledge_of
-from sfumato.privacy.attacks.moments import bare, has_covariance
+from sfumato.privacy.attacks.moments import has_covariance
 from sfumato.privacy.attacks.prior import Prior, Weights
 from sfumato.privacy.attacks.scene import Scene, average_of
+from sfumato.privacy.attacks.summary import Drawn, Located, seen_of, summary_of
 from sfumato.privacy.attacks.wiener import LinearDecoder
 from sfumato.privacy.knowledge import Mechanism
 from sfumato.train.seed import generator, seeded
@@ -28,11 +30,13 @@ class MapAttack(Attack):
     """Maximum a posteriori: x̂ = argmin -log p(y | x, c) - log p(x | c), through the mechanism.
 
     Adam on x, from the linear decoder's guess, inside the range of the auxiliary records. The
-    likelihood is that of `mechanism.distribution(x, labels)`; of the average of K releases it is
-    Gaussian with 1 / K of the variance, which is exact for Gaussian noise and the central limit
-    otherwise. The priors are total variation (pictures only) and a Gaussian one with the auxiliary
-    records' moments (`Prior`). Which of their weights to take is chosen by the error on auxiliary
-    records, which are released once more for that and have no part in the priors.
+    likelihood is that of `mechanism.distribution(x, labels)`, and of K Gaussian releases that of
+    all of them, which their average and sample variance tell. Of K Laplace releases the best mean
+    of average and median counts as Gaussian, and so does the log sample variance where the scale
+    follows the record; of other laws the average alone, with 1 / K of the variance. The priors are
+    total variation (pictures only) and a Gaussian one with the auxiliary records' moments
+    (`Prior`). Which of their weights to take is chosen by the error on auxiliary records, which are
+    released once more for that and have no part in the priors.
 
     Args:
         steps: of Adam, for each batch of records.
@@ -73,13 +77,14 @@ class MapAttack(Attack):
 
     def run(self, scene: Scene) -> Outcome:
         with seeded(scene.seed, self.name):
-            search = _Search(scene, self.steps, self.lr, self.trials)
+            summary = summary_of(scene)
+            search = _Search(scene, summary, self.steps, self.lr, self.trials)
             weights = self._choose(search, scene)
-            guess = search.find(scene.seen, scene.target.labels, weights)
-        return Outcome(
-            reconstructions=guess,
-            notes=(f"{self.steps} steps of Adam with {weights}",),
-        )
+            guess = search.find(seen_of(scene, summary), scene.target.labels, weights)
+        notes = [f"{self.steps} steps of Adam with {weights}"]
+        if isinstance(summary, Drawn):
+            notes.append("of several releases the likelihood is that of their average alone")
+        return Outcome(reconstructions=guess, notes=tuple(notes))
 
     def _choose(self, search: _Search, scene: Scene) -> Weights:
         """The weights with the least error on auxiliary records, each released anew."""
@@ -90,7 +95,10 @@ class MapAttack(Attack):
         if len(options) == 1:
             return options[0]
         x, labels = scene.auxiliary.inputs[search.held], scene.auxiliary.labels[search.held]
-        seen = average_of(scene.mechanism, x, labels, scene.releases)
+        if search.summary is None:
+            seen = average_of(scene.mechanism, x, labels, scene.releases).flatten(1)
+        else:
+            seen = search.summary.draw(x, labels)
         errors = [float((search.find(seen, labels, w) - x).square().sum()) for w in options]
         return options[errors.index(min(errors))]
 
@@ -102,12 +110,14 @@ class _Search:
     The records on which weights are chosen have no part in the priors.
     """
 
-    def __init__(self, scene: Scene, steps: int, lr: float, trials: int) -> None:
+    def __init__(
+        self, scene: Scene, summary: Located | Drawn | None, steps: int, lr: float, trials: int
+    ) -> None:
         inputs, labels = scene.auxiliary.inputs, scene.auxiliary.labels
         order = torch.randperm(len(inputs), generator=generator(scene.seed, "map"))
         count = min(trials, max(1, len(order) // 5))
         self.held, used = order[:count], order[count:] if len(order) > count else order
-        known = knowledge_of(scene)
+        known, self.summary = knowledge_of(scene, summary), summary
         self.start = LinearDecoder(replace(known, inputs=inputs[used], labels=labels[used]))
         shrinkage = self.start.shrinkage
         self.prior = Prior(inputs[used], labels[used], known.num_classes, shrinkage)
@@ -115,12 +125,12 @@ class _Search:
         self.steps, self.lr = steps, lr * float(inputs.std().clamp(min=1e-6))
 
     def find(self, seen: Tensor, labels: Tensor, weights: Weights) -> Tensor:
-        """The likeliest records `[N, *record]` behind releases `seen`."""
+        """The likeliest records `[N, *record]` behind what is seen of them, flat."""
         batches = zip(seen.split(BATCH), labels.split(BATCH), strict=True)
         return torch.cat([self._batch(y, c, weights) for y, c in batches])
 
     def _batch(self, seen: Tensor, labels: Tensor, weights: Weights) -> Tensor:
-        guess = self.start.reconstruct(seen.flatten(1), labels)
+        guess = self.start.reconstruct(seen, labels)
         x = guess.reshape(-1, *self.prior.shape).clamp(*self.prior.range).requires_grad_()
         optimizer = torch.optim.Adam([x], lr=self.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
@@ -134,7 +144,7 @@ class _Search:
 
     def _slope(self, x: Tensor, seen: Tensor, labels: Tensor, weights: Weights) -> Tensor:
         with torch.enable_grad():
-            likely = log_likelihood(self.mechanism, x, labels, seen, self.releases)
+            likely = log_likelihood(self.mechanism, x, labels, seen, self.releases, self.summary)
             loss = self.prior(x, labels, weights).sum() - likely.sum()
         if not likely.requires_grad:
             raise SettingError(
@@ -146,9 +156,17 @@ class _Search:
 
 
 def log_likelihood(
-    mechanism: Mechanism, x: Tensor, labels: Tensor, seen: Tensor, releases: int
+    mechanism: Mechanism,
+    x: Tensor,
+    labels: Tensor,
+    seen: Tensor,
+    releases: int,
+    summary: Located | Drawn | None = None,
 ) -> Tensor:
     """Log p(y | x, c) for each record, `[B]`, of the average `seen` of K releases.
+
+    With a summary `seen` is its features, of which the likelihood is taken, up to a constant; of
+    one that has to be drawn that of the average, which comes first.
 
     Raises:
         SettingError: the mechanism has no distribution with a density.
@@ -156,8 +174,12 @@ def log_likelihood(
     """
     try:
         law = bare(mechanism.distribution(x, labels))
+        if isinstance(summary, Located):
+            return summary.log_likelihood(law, seen)
         if releases > 1:
             law = _averaged(law, releases)
+        if summary is not None:
+            seen = seen[:, : law.mean[0].numel()]
         shape = law.batch_shape + law.event_shape
         return law.log_prob(seen.reshape(shape)).reshape(len(x), -1).sum(1)
     except (AttributeError, NotImplementedError) as error:
