@@ -26,22 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, help="where the table goes, by default beside the file")
     given = parser.parse_args(arguments)
     config = yaml.safe_load(given.configuration.read_text(encoding="utf-8"))
-    named = config["data"]
-    if given.data:
-        config["data"] = given.data
     name = f"{given.configuration.parent.name}-{given.configuration.stem}"
     out = prepare_folder(given.out or Path("runs") / name)
     table: Any = importlib.import_module(f"experiments.{given.configuration.parent.name}.table")
-    results, text = table.run(config, out, given.workers)
+    results, text = table.run(config, given.data or config["data"], out, given.workers)
     # How it was called names folders of this machine; the configuration says how to call it.
     results["provenance"].pop("command", None)
-    if results["config"].get("data") == given.data:
-        results["config"]["data"] = named
-    if results["data"]["name"] == given.data:
-        results["data"]["name"], text = named, None
     target = prepare_folder(given.to or given.configuration.parent)
     write_json(target / f"{given.configuration.stem}.json", results)
-    text = text or table.render(results)
     with atomic(target / f"{given.configuration.stem}.md") as part:
         part.write_text(text, encoding="utf-8")
     if hasattr(table, "draw"):

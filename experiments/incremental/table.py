@@ -21,9 +21,9 @@ _COLUMNS = {
 }
 
 
-def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any], str]:
-    """Run the rounds of `config` and return the results and a Markdown table."""
-    train, test = sf.data.splits(config["data"])
+def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[dict[str, Any], str]:
+    """Run the rounds of `config` on the data at `source`: the results and a Markdown table."""
+    train, test = sf.data.splits(source)
     limits = config.get("train_records"), config.get("test_records")
     records = [sf.data.take(part, limit) for part, limit in zip((train, test), limits, strict=True)]
     results = sf.incremental(

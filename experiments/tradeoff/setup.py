@@ -161,9 +161,9 @@ def _pooled(records: Records, factor: int) -> Records:
     return Records(inputs, records.labels, records.classes, records.name)
 
 
-def setup_of(config: dict[str, Any], folder: Path) -> Setup:
-    """Read the data and the settings of a configuration."""
-    train, test = sf.data.splits(config["data"])
+def setup_of(config: dict[str, Any], source: str, folder: Path) -> Setup:
+    """The settings of a configuration, and the data at `source`."""
+    train, test = sf.data.splits(source)
     train = sf.data.take(train, config.get("train_records"))
     test = sf.data.take(test, config.get("test_records"))
     train, test = (_pooled(part, config.get("pool", 1)) for part in (train, test))

@@ -55,10 +55,10 @@ class Point:
         return self.attack + chosen + learner
 
 
-def run(config: dict[str, Any], out: Path, workers: int) -> tuple[dict[str, Any], str]:
-    """Fill the missing cells of `config`, and return the results and a Markdown table."""
+def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[dict[str, Any], str]:
+    """Fill the missing cells of `config` on the data at `source`: results and a Markdown table."""
     _same_setup(out, config)
-    setup, seeds = setup_of(config, out), config["seeds"]
+    setup, seeds = setup_of(config, source, out), config["seeds"]
     points = list(points_of(config.get("training", [])))
     served = list(points_of(config.get("inference", [])))
 

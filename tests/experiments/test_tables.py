@@ -42,7 +42,7 @@ def _check_trade_off(config: dict[str, Any], folder: Path) -> None:
     assert {point.mechanism for point in points} <= set(MECHANISMS)
     assert {point.learner for point in points} <= set(LEARNERS)
     assert all(0 < point.share <= 1 for point in points)
-    assert setup_of({**config, "data": "digits"}, folder).steps > 0
+    assert setup_of(config, "digits", folder).steps > 0
     for part in ("training", "inference"):
         names = [point.name for point in points_of(config[part])]
         assert len(set(names)) == len(names)
