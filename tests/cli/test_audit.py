@@ -9,10 +9,13 @@ from safetensors.torch import save_model
 
 import sfumato as sf
 from sfumato.cli import main
-from sfumato.errors import UnauditedWarning
+from sfumato.cli.audit_results import results_of, validate_results
+from sfumato.errors import StoreError, UnauditedWarning
 from sfumato.files import read_json
 from sfumato.privacy.attacks import LinearAttack, LinkageAttack
+from sfumato.privacy.card import PrivacyCard
 from sfumato.report import validate_card
+from tests.privacy import audited
 
 STORED = ["--releases", "1", "--seeds", "1", "--attacked", "60"]
 QUICK = [*STORED, "--limit", "400"]
@@ -59,11 +62,57 @@ def test_audit(
     content = read_json(here / "run/privacy_card.json")
     validate_card(content)
     assert content["data"]["target"] == 60
-    assert (here / "run/privacy_card.html").is_file()
+    page = (here / "run/privacy_card.html").read_bytes()
+    assert (here / "run/report.html").read_bytes() == page
+    assert (here / "run/config.yaml").is_file()
+    (here / "run/report.html").unlink()
+    assert main(["report", "--run", "run"]) == 0
+    assert b"<title>" in (here / "run/report.html").read_bytes()
     (call,) = calls
     assert (call["releases"], list(call["seeds"]), call["budget"]) == ((1,), [0], "full")
     assert sf.Obfuscator.load(place).digest() == content["obfuscator"]  # it warns no more
     assert not (place / "privacy_card.safetensors").exists()  # no record leaves with it
+
+
+def test_the_results_are_those_of_the_card(
+    calls: list[dict[str, Any]], place: Path, here: Path
+) -> None:
+    assert main(["audit", "fit", *QUICK, "--out", "run", "--max_leak", "0.1"]) == 1
+    results, card = read_json(here / "run/results.json"), PrivacyCard.load(here / "run")
+    validate_results(results)
+    assert results["schema"] == "sfumato.audit_results/1" and results["command"] == "audit"
+    assert results["leak"] == {"mean": card.leak.mean, "std": card.leak.std, "n": 1}
+    assert (results["data"]["train"], results["data"]["test"]) == (400, 60)
+    assert results["verdict"] == list(card.verdict)
+    assert results["config"]["max_leak"] == 0.1 and results["config"]["quick"] is False
+    (broken,) = results["broken_bounds"]
+    assert "passes 0.1" in broken
+    found = {(row["name"], row["place"]): row["found"]["mean"] for row in results["attacks"]}
+    assert found["linkage", "fresh"] == card.attack("linkage").score.mean
+    assert [one["certified"] for one in results["certificate"]] == [False]
+
+
+def test_an_attack_that_was_not_run_is_no_zero_in_the_results() -> None:
+    results = results_of(audited.card(), {}, ())
+    validate_results(results)
+    (needy,) = [
+        row for row in results["attacks"] if row["name"] == "needy" and row["releases"] == 1
+    ]
+    assert needy["not_run"] == "this attack needs 3 classes"
+    assert "found" not in needy
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"command": "fit"}, "results.json: command: 'audit' was expected"),
+        ({"leak": {"mean": 0.5}}, "results.json: leak: 'std' is a required property"),
+        ({"attacks": [{"name": "linear", "releases": 1, "place": "fresh"}]}, "attacks/0"),
+    ],
+)
+def test_results_that_do_not_fit(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        validate_results({**results_of(audited.card(), {}, ()), **change})
 
 
 def test_bounds_make_the_exit_code(

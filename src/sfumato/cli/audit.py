@@ -14,7 +14,8 @@ from sfumato.cli.folder import RunFolder
 class AuditOptions:
     """Attack an obfuscator with everything but the draw, and write its privacy card.
 
-    The card is OUT/privacy_card.json, with a page beside it. With bounds it can stand in a
+    The card is OUT/privacy_card.json, with a page beside it, which is OUT/report.html too;
+    OUT/results.json has its figures. With bounds it can stand in a
     pipeline: it exits with 1 where one is broken, and with 2 where it cannot be run. An
     interrupted audit goes on where it stopped.
     """

@@ -10,6 +10,7 @@ from torch import nn
 
 import sfumato as sf
 from sfumato.cli.audit import AuditOptions
+from sfumato.cli.audit_results import write_results
 from sfumato.cli.bounds import BoundPassed
 from sfumato.cli.folder import RunFolder
 from sfumato.cli.progress import Display
@@ -63,9 +64,10 @@ def audit_obfuscator(options: AuditOptions, folder: RunFolder) -> list[str]:
         )
     validate_card(read_json(card.save(folder.path)))
     write_card(card, folder.path)
-    lines = [*card.verdict, *_signed(options, card, place, folder.path)]
-    lines.append(f"card: {folder.path / PAGE}")
     broken = card.broken_bounds(**{name: getattr(options, name) for name in BOUNDS})
+    report = write_results(card, folder.settings, broken, folder.path)
+    lines = [*card.verdict, *_signed(options, card, place, folder.path)]
+    lines += [f"report: {report}", f"card: {folder.path / PAGE}"]
     if broken:
         raise BoundPassed(lines, broken)
     return lines

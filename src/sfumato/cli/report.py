@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 from sfumato.cli.command import Command
@@ -19,9 +20,13 @@ class ReportOptions:
 
 
 def run(options: ReportOptions, _: RunFolder | None) -> list[str]:
-    """Write the page."""
+    """Write the page that the run's command writes."""
     from sfumato.report import write_report
 
+    if (Path(options.run) / "privacy_card.json").is_file():
+        from sfumato.cli.audit_results import write_page
+
+        return [f"report: {write_page(options.run)}"]
     return [f"report: {write_report(options.run)}"]
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    Laplace,
+    MixtureSameFamily,
+    Normal,
+)
 
+from sfumato.nn.conditional.selection import SoftSelection
+from sfumato.objectives.moments import bare
 from sfumato.objectives.within import class_means
 
 
@@ -73,9 +83,41 @@ class Served:
         return self.mechanism(x)
 
     def distribution(self, x: Tensor, selection: Tensor) -> Distribution:
-        """The law of a served record."""
+        """The law of a served record.
+
+        Where the selection draws one class for each record: Σ_c π_c law_c, whichever class a call
+        would draw.
+
+        Raises:
+            NotImplementedError: it draws a class for each channel or element, or noise that is
+                neither Gaussian nor Laplace: that law is not known in closed form.
+        """
         del selection
-        return self.mechanism.distribution(x, None)
+        shares = _drawn_from(self.mechanism)
+        if shares is None:
+            return self.mechanism.distribution(x, None)
+        labels = [torch.full((len(x),), c, device=x.device) for c in range(len(shares))]
+        laws = [bare(self.mechanism.distribution(x, label)) for label in labels]
+        kind = Normal if isinstance(laws[0], Normal) else Laplace
+        if not all(isinstance(law, kind) for law in laws):
+            raise NotImplementedError("the law of a mixture of such noise is not known")
+        location, scale = (
+            torch.stack([getattr(law, name).flatten(1) for law in laws], 1)
+            for name in ("loc", "scale")
+        )
+        parts = Independent(kind(location, scale, validate_args=False), 1)
+        weights = Categorical(shares.expand(len(x), -1), validate_args=False)
+        return MixtureSameFamily(weights, parts, validate_args=False)
+
+
+def _drawn_from(mechanism: Any) -> Tensor | None:
+    """π `[C]`, of which a class is drawn for each record; None where none is drawn."""
+    selection = getattr(mechanism, "selection", None)
+    if not isinstance(selection, SoftSelection) or selection.combine != "mixture":
+        return None
+    if math.prod(selection.shape) != 1:
+        raise NotImplementedError("the law of a class drawn for each element is not known")
+    return selection().flatten()
 
 
 @final

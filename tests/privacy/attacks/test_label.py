@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -71,6 +72,36 @@ def test_a_shift_for_each_label_is_not_in_the_noise() -> None:
 def test_more_releases_tell_more() -> None:
     one, ten = (attacked(by_label(shift=0.1), k).figures for k in (1, 10))
     assert ten["constant_image_known"] > one["constant_image_known"] + 0.1
+
+
+def test_the_spread_of_several_releases_is_read() -> None:
+    """Scales of 1 and 1.2: an average tells little, the variance of twenty releases much.
+
+    log S² has a standard deviation of about √(2 / 19) = 0.32 and the labels' differ by 2 log 1.2 =
+    0.36 in each of 6 elements: Φ(√6 · 0.36 / 0.32 / 2) = 0.92. Of one release the same square has
+    one degree of freedom instead of 19: Φ(√6 · 0.36 / √2 / 2) = 0.62.
+    """
+    figures = attacked(by_label(sigmas=(1.0, 1.2)), 20).figures
+    assert figures["constant_image"] > 0.8
+    assert figures["from_noise"] == figures["constant_image_known"] > 0.85
+    unseen = attacked(by_label(sigmas=(1.0, 1.2))).figures
+    assert unseen["constant_image_known"] < 0.75
+
+
+@pytest.mark.parametrize("releases", [2, 5])
+def test_several_releases_under_another_law(releases: int) -> None:
+    """Laplace noise whose scale follows the label, and a law that is not told."""
+
+    class Scaled(LaplaceNoise):
+        def distribution(self, x: torch.Tensor, selection: torch.Tensor) -> Any:
+            scale = (1.0 + 4 * selection).unsqueeze(1)
+            return torch.distributions.Laplace(x, scale.expand_as(x))
+
+    figures = attacked(Scaled(1.0), releases).figures
+    assert figures["constant_image_known"] > 0.9
+    assert figures["constant_image"] > 0.85
+    told = attacked(Untold(Scaled(1.0)), releases).figures  # type: ignore[arg-type]
+    assert told["constant_image"] > 0.85
 
 
 def test_laplace_noise() -> None:

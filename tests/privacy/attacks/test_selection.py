@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import sfumato as sf
+from sfumato.errors import SettingError
 from sfumato.obfuscation import isotropic
 from sfumato.privacy.attacks import Attack, Outcome, Scene, SelectionAttack
 from sfumato.testing import AttackContract
@@ -68,10 +69,18 @@ def test_nothing_where_the_scale_is_fixed() -> None:
     assert "not applicable" in outcome.notes[1]
 
 
-def test_an_unknown_law() -> None:
-    outcome = attacked(Untold(Additive(1.0)))
-    assert outcome.figures == {"parameters": 0.0}
-    assert "not applicable: the mechanism does not state the law" in outcome.notes[0]
+def test_an_unknown_law_is_an_error_and_no_zero() -> None:
+    with pytest.raises(SettingError, match="off its law, which the mechanism does not state"):
+        attacked(Untold(Additive(1.0)))
+
+
+def test_a_law_that_is_not_stated_for_what_is_served() -> None:
+    """A class drawn for each element: its law is not stated."""
+    selection = sf.nn.SoftSelection(2, (6,), "output", "mixture")
+    outcome = attacked(conditional(selection))
+    assert outcome.figures["released_scale"] > 0
+    assert "served_scale" not in outcome.figures
+    assert "not run on serving: the law of a served record is not stated" in outcome.notes
 
 
 def test_a_soft_selection_of_scales_that_are_fixed() -> None:

@@ -12,7 +12,7 @@ from sfumato.data.records import Records
 from sfumato.errors import DataError, SettingError
 from sfumato.obfuscation.cloak import CloakSettings, cloak
 from sfumato.obfuscation.shredder import Shredder
-from sfumato.privacy.attacks import LinearAttack, LinkageAttack, SelectionAttack
+from sfumato.privacy.attacks import LinearAttack, LinkageAttack, MapAttack, SelectionAttack
 from sfumato.privacy.audits.plan import release_counts, seed_numbers
 from sfumato.train import Recipe
 from tests.privacy.audited import judge, records, run
@@ -38,6 +38,22 @@ def test_what_is_served_has_rows_of_its_own_at_every_k() -> None:
     assert any("Of a record served without its label it is" in line for line in found.verdict)
     assert "Records served without a label" in " ".join(found.threat_model)
     assert "(served)" in str(found)
+
+
+def test_a_mixture_is_served_under_the_law_of_all_its_classes() -> None:
+    """Every call draws a class for each record; its law does not change from call to call."""
+    layer = sf.nn.ConditionalConv2d(2, 1, 1, 3, padding=1)
+    found = run(
+        obfuscator=sf.Obfuscator(layer, sf.nn.SoftSelection(2, combine="mixture")),
+        attacks=[LinearAttack(), MapAttack(steps=10), LinkageAttack(), SelectionAttack()],
+        **{**ONCE, "releases": (1, 3)},
+    )
+    assert all(one.passed for one in found.checks), [one.words for one in found.checks]
+    assert any("classes of served releases" in one.words for one in found.checks)
+    for name, count in (("linear", 1), ("map", 1), ("map", 3), ("linkage", 1), ("linkage", 3)):
+        assert not found.attack(name, count, served=True).skipped
+    assert not any("states no law" in note for note in found.attack("linkage", served=True).notes)
+    assert "served_scale" in found.attack("selection").figures
 
 
 def test_bounds_look_at_what_is_served() -> None:
@@ -83,6 +99,8 @@ def test_shredder_is_attacked_by_what_needs_no_law() -> None:
     assert any(line.startswith("Not run: map: ") for line in found.verdict[:4])
     assert rows["linear"].score.mean > 0.1 and not rows["linkage"].skipped
     assert found.information is not None and found.information.upper is None
+    assert "does not state" in rows["selection"].skipped and not rows["selection"].figures
+    assert any(line.startswith("Not run: selection: ") for line in found.verdict[:6])
     assert not found.certificate[0].certified
 
 

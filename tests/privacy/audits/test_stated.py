@@ -15,7 +15,7 @@ from sfumato.data.records import Records
 from sfumato.obfuscation.shredder import Shredder
 from sfumato.privacy.audits.stated import law_checks
 from sfumato.privacy.control import Isotropic
-from sfumato.privacy.knowledge import Mechanism
+from sfumato.privacy.knowledge import Mechanism, Served
 from tests.privacy.audited import LinearAttack, records, run
 from tests.privacy.toys import Additive, ByScale, Correlated, LaplaceNoise, Untold, covariance
 
@@ -100,9 +100,9 @@ class Counts:
         return Binomial(20, logits=x + self.bias).sample()
 
 
-def soft(combine: Any = "sum") -> sf.Obfuscator:
-    layer = sf.nn.ConditionalConv2d(2, 1, 1, 3, padding=1)
-    return sf.Obfuscator(layer, sf.nn.SoftSelection(2, combine=combine))
+def soft(combine: Any = "sum", noise: Any = None, shape: tuple[int, ...] = ()) -> sf.Obfuscator:
+    layer = sf.nn.ConditionalConv2d(2, 1, 1, 3, padding=1, noise=noise or sf.noise.Gaussian())
+    return sf.Obfuscator(layer, sf.nn.SoftSelection(2, shape, combine=combine))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -119,6 +119,9 @@ def soft(combine: Any = "sum") -> sf.Obfuscator:
         (Untold(Additive(0.5)), flat(64)),
         (Shredder(torch.randn(3, 1, 4, 4)), DATA),
         (soft(), DATA),
+        (soft("mixture"), DATA),
+        (soft("mixture", sf.noise.Laplace()), DATA),
+        (soft("mixture", shape=(1, 4, 4)), DATA),
         (sf.Obfuscator(sf.nn.AdditiveNoise((1, 4, 4), noise=sf.noise.Laplace())), DATA),
     ],
     ids=lambda value: type(value).__name__,
@@ -159,18 +162,58 @@ def test_noise_that_states_no_law_may_not_be_shared_or_fixed() -> None:
 def test_what_is_served_is_looked_at_too() -> None:
     honest = soft()
 
-    class Served:
+    class Deaf:
         selection, num_classes = honest.selection, 2
         release, distribution = honest.release, honest.distribution
 
         def __call__(self, x: Tensor) -> Tensor:
             return honest.distribution(x).mean
 
-    assert failed(Served()).startswith("served releases: ")
+    assert failed(Deaf()).startswith("served releases: ")
+
+
+@pytest.mark.parametrize("kind", ["shared class", "one class", "other shares"])
+def test_a_mixture_that_is_not_as_stated_is_told(kind: str) -> None:
+    """The class is drawn once for all records, never, or with other probabilities."""
+    honest = soft("mixture")
+    assert isinstance(honest.selection, sf.nn.SoftSelection)
+    with torch.no_grad():
+        next(honest.layer.parameters())[0, 0] += 4.0
+
+    class Cheat:
+        selection, num_classes = honest.selection, 2
+        release, distribution = honest.release, honest.distribution
+
+        def __call__(self, x: Tensor) -> Tensor:
+            share = torch.rand(1) if kind == "shared class" else torch.rand(len(x))
+            bound = {"shared class": 0.5, "one class": 1.0, "other shares": 0.8}[kind]
+            return honest.release(x, (share < bound).long().expand(len(x)))
+
+    assert "served releases: " in failed(Cheat())
+
+
+@torch.no_grad()
+def test_the_law_of_a_served_mixture() -> None:
+    """Σ_c π_c law_c, from its own draws: of each of 16 means |z| > 5 has 6e-7, 1e-5 in all."""
+    mixed = soft("mixture")
+    assert isinstance(mixed.selection, sf.nn.SoftSelection)
+    with torch.no_grad():
+        mixed.selection.logits.copy_(torch.tensor([1.0, -0.5]))
+    x = DATA.inputs[:1]
+    served = Served(mixed)
+    law = served.distribution(x, DATA.labels[:1])
+    drawn = mixed(x.expand(20000, -1, -1, -1)).flatten(1)
+    assert bool(((drawn.mean(0) - law.mean[0]).abs() < 5 * (law.variance[0] / 20000).sqrt()).all())
+    parts = [mixed.distribution(x, torch.tensor([c])) for c in range(2)]
+    shares = mixed.selection()
+    seen = drawn[0].reshape(x.shape)
+    likely = torch.stack([part.log_prob(seen).sum().exp() for part in parts])
+    expected = (shares * likely).sum()
+    assert float(law.log_prob(drawn[:1]).exp()) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_a_law_that_changes_from_call_to_call_is_told() -> None:
-    """A mixture of kernels draws one at each call, and states the law of that one."""
+    """As of a layer that draws its kernels at each call, and states the law of those."""
 
     class Fickle(Liar):
         def distribution(self, x: Tensor, selection: Any = None) -> Distribution:

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, MixtureSameFamily, Normal
 
 from sfumato.objectives.moments import bare
 from sfumato.privacy.attacks.fresh import is_gaussian
@@ -146,8 +146,11 @@ def _elementwise(seen: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
 
 
 def _one_by_one(mechanism: Mechanism, seen: Tensor, inputs: Tensor, label: int) -> Tensor:
-    parts = []
-    for x in inputs.split(max(1, _ELEMENTS // max(1, seen.numel()))):
+    parts, classes = [], 1
+    first = bare(mechanism.distribution(inputs[:1], _filled(inputs[:1], label)))
+    if isinstance(first, MixtureSameFamily):  # compared with every part
+        classes = int(first.mixture_distribution.logits.shape[-1])
+    for x in inputs.split(max(1, _ELEMENTS // max(1, classes * seen.numel()))):
         law = bare(mechanism.distribution(x, _filled(x, label)))
         value = seen.reshape(len(seen), 1, *law.mean.shape[1:])
         density = law.log_prob(value).reshape(len(seen), len(x), -1)

@@ -10,11 +10,11 @@ from torch import Tensor
 from sfumato.errors import DataError
 from sfumato.privacy.attacks.base import Attack, Outcome
 from sfumato.privacy.attacks.densities import log_likelihood
-from sfumato.privacy.attacks.fresh import fresh
 from sfumato.privacy.attacks.moments import known_law
 from sfumato.privacy.attacks.reader import Reader, ReaderSettings
 from sfumato.privacy.attacks.scene import Scene
-from sfumato.privacy.attacks.summary import fresh_of, shown_of, summary_of
+from sfumato.privacy.attacks.several import Kept
+from sfumato.privacy.attacks.summary import Located, fresh_of, shown_of, summary_of, summary_with
 from sfumato.train.loop import predictions
 from sfumato.train.seed import seeded
 
@@ -37,6 +37,10 @@ class LabelAttack(Attack):
       who has the record too, the most that anyone can read; `constant_image_model` is the label
       that the scene's model gives it: a model that has learned to read the noise, not the record.
     * `from_noise`: the likeliest label of y - location alone: what the noise's scale says.
+
+    Of K releases these read the average and, where scales differ between labels or records, the
+    sample variance; where noise is not Gaussian the median too. The model reads the average alone,
+    of Laplace noise the best mean of average and median.
 
     Where the law of a release is the same under every label, the last two are chance, 1 / C, with
     nothing to learn. An unconditional obfuscator is such a one.
@@ -101,21 +105,40 @@ class LabelAttack(Attack):
 
     def _constant(self, scene: Scene) -> dict[str, float]:
         known, classes = scene.auxiliary, scene.num_classes
+        summary = summary_with(scene, _kept(scene))
 
         def draw(index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             labels = torch.randint(classes, (len(index),))
-            seen = fresh(scene.mechanism, known.inputs[index], labels, scene.releases)
+            seen = fresh_of(scene, summary, known.inputs[index], labels)
             return seen, torch.zeros_like(labels), labels
 
         reader = Reader(draw, len(known), 1, classes, self.settings, scene.seed)
         x = scene.target.inputs[: max(20, _RELEASES // classes)]
         labels = torch.arange(classes).repeat_interleave(len(x))
         x = x.repeat(classes, *[1] * (x.dim() - 1))
-        seen = fresh(scene.mechanism, x, labels, scene.releases)
+        seen = fresh_of(scene, summary, x, labels)
         figures = {"constant_image": _share(reader.read(seen, torch.zeros_like(labels)), labels)}
+        shape = scene.seen.shape[1:]
+        first = seen.flatten(1)[:, : shape.numel()].reshape(-1, *shape)  # what locates the record
         if scene.model is not None:
-            figures["constant_image_model"] = _share(predictions(scene.model, seen), labels)
-        return figures | _from_laws(scene, seen, x, labels)
+            figures["constant_image_model"] = _share(predictions(scene.model, first), labels)
+        if isinstance(summary, Located):
+            return figures | _from_summary(scene, summary, seen.flatten(1).double(), x, labels)
+        return figures | _from_laws(scene, first, x, labels)
+
+
+def _kept(scene: Scene) -> Kept:
+    """What tells the label beside the average of K releases: their spread, where scales differ."""
+    spread = scene.spread is not None
+    if scene.releases > 1 and not spread:
+        x = scene.auxiliary.inputs[:64]
+        laws = [
+            known_law(scene.mechanism, x, torch.full((len(x),), c, device=x.device))
+            for c in range(scene.num_classes)
+        ]
+        variances = [law.variance for law in laws if law is not None]
+        spread = not all(torch.allclose(one, variances[0], rtol=1e-4) for one in variances)
+    return Kept(spread, scene.median is not None)
 
 
 def _from_laws(scene: Scene, seen: Tensor, x: Tensor, labels: Tensor) -> dict[str, float]:
@@ -129,6 +152,25 @@ def _from_laws(scene: Scene, seen: Tensor, x: Tensor, labels: Tensor) -> dict[st
         likely.append(log_likelihood(law, seen, scene.releases))
         shifted = residual + law.mean.reshape(seen.shape)
         noise.append(log_likelihood(law, shifted, scene.releases))
+    return _told(likely, noise, labels)
+
+
+def _from_summary(
+    scene: Scene, summary: Located, features: Tensor, x: Tensor, labels: Tensor
+) -> dict[str, float]:
+    """The same of all that K releases tell."""
+    likely, noise = [], []
+    own = scene.mechanism.distribution(x, labels).mean.flatten(1)
+    for c in range(scene.num_classes):
+        law = scene.mechanism.distribution(x, torch.full_like(labels, c))
+        likely.append(summary.log_likelihood(law, features))
+        shifted = features.clone()
+        shifted[:, : own.shape[1]] += law.mean.flatten(1).double() - own.double()
+        noise.append(summary.log_likelihood(law, shifted))
+    return _told(likely, noise, labels)
+
+
+def _told(likely: list[Tensor], noise: list[Tensor], labels: Tensor) -> dict[str, float]:
     return {
         "constant_image_known": _hits(torch.stack(likely, 1), labels),
         "from_noise": _hits(torch.stack(noise, 1), labels),

@@ -13,7 +13,7 @@ from sfumato.privacy.attacks.base import Attack, Outcome
 from sfumato.privacy.attacks.densities import log_densities
 from sfumato.privacy.attacks.fitted import FittedLaw
 from sfumato.privacy.attacks.fresh import is_gaussian
-from sfumato.privacy.attacks.moments import known_law
+from sfumato.privacy.attacks.moments import known_law, mixture_of
 from sfumato.privacy.attacks.scene import Scene
 from sfumato.privacy.attacks.summary import Located, seen_of, summary_of
 from sfumato.privacy.knowledge import Mechanism
@@ -102,7 +102,10 @@ class LinkageAttack(Attack):
 
 
 def _law(scene: Scene, summary: Located | None) -> tuple[Mechanism, tuple[str, ...]]:
-    law = known_law(scene.mechanism, scene.target.inputs[:1], scene.target.labels[:1])
+    one = scene.target.inputs[:1], scene.target.labels[:1]
+    law = known_law(scene.mechanism, *one)
+    if law is None and scene.releases == 1 and mixture_of(scene.mechanism, *one) is not None:
+        return scene.mechanism, ()
     if law is None:
         fitted = FittedLaw(scene.mechanism, scene.auxiliary)
         notes = ("the mechanism states no law: a linear map was fitted to releases",)

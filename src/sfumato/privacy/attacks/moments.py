@@ -8,7 +8,7 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent, Laplace, MixtureSameFamily, Normal
 
 from sfumato.objectives.moments import bare
 from sfumato.privacy.knowledge import Knowledge, Mechanism, ToldSummary
@@ -105,6 +105,19 @@ def known_law(mechanism: Mechanism, x: Tensor, labels: Tensor) -> Distribution |
     except (AttributeError, NotImplementedError):
         return None
     return law if told and (has_covariance(law) or not law.event_shape) else None
+
+
+def mixture_of(mechanism: Mechanism, x: Tensor, labels: Tensor) -> MixtureSameFamily | None:
+    """The law of the release where it is a mixture of laws of independent elements."""
+    try:
+        law = mechanism.distribution(x, labels)
+    except (AttributeError, NotImplementedError):
+        return None
+    if not isinstance(law, MixtureSameFamily):
+        return None
+    parts = law.component_distribution
+    alone = isinstance(parts, Independent) and isinstance(parts.base_dist, (Normal, Laplace))
+    return law if alone and bool(parts.variance.isfinite().all()) else None
 
 
 def _noise(knowledge: Knowledge) -> Tensor | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Gamma, Normal
 
 from sfumato.data.records import Records
+from sfumato.errors import SettingError
 from sfumato.nn.conditional.selection import SoftSelection
 from sfumato.objectives.moments import bare
 from sfumato.placement.before import output_of
@@ -56,7 +57,8 @@ class SelectionAttack(Attack):
     from 4,096 auxiliary records at most, from log σ(x) alone.
 
     Records are served by calling the mechanism, `mechanism(x)`, under its own `selection`. The
-    parts that a mechanism does not have are left out, and a note says so.
+    parts that a mechanism does not have are left out, and a note says so; where it does not state
+    the law of a release there is nothing to read, and the attack is not run.
     """
 
     @property
@@ -64,12 +66,18 @@ class SelectionAttack(Attack):
         return "selection"
 
     def run(self, scene: Scene) -> Outcome:
-        """Attack the laws and fresh draws of `scene.mechanism`; `scene.seen` is not needed."""
+        """Attack the laws and fresh draws of `scene.mechanism`; `scene.seen` is not needed.
+
+        Raises:
+            SettingError: the mechanism does not state the law of a release.
+        """
         with seeded(scene.seed, "selection"), torch.no_grad():
             figures, notes = {"parameters": 0.0}, []
             if known_law(scene.mechanism, scene.target.inputs[:1], scene.target.labels[:1]) is None:
-                notes.append("not applicable: the mechanism does not state the law of a release")
-                return Outcome(figures, "parameters", 0.0, notes=tuple(notes))
+                raise SettingError(
+                    "the attack on the selection reads the scale of a release off its law, which "
+                    "the mechanism does not state"
+                )
             leaks = self._released(scene, figures, notes)
             served = _served(scene.mechanism)
             if served is None:
@@ -95,7 +103,9 @@ class SelectionAttack(Attack):
         self, scene: Scene, served: Served, figures: dict[str, float], notes: list[str]
     ) -> dict[str, float]:
         leaks, scale = {}, _scale(served)
-        if _varies(scale, scene.auxiliary, within_class=False):
+        if not _has_moments(served, scene):
+            notes.append("not run on serving: the law of a served record is not stated")
+        elif _varies(scale, scene.auxiliary, within_class=False):
             leaks["served_scale"] = _strongest(scene, _both(scale))
             figures["served_noise"] = _strongest(scene, _both(_noise(served, scene)))
             figures |= _label_from(scene, _both(scale)[1])
@@ -121,6 +131,15 @@ def _gate(mechanism: Any) -> Features | None:
         return None
     pre = getattr(mechanism, "pre", nn.Identity())
     return lambda x, _: selection(output_of(pre, x)).flatten(1)
+
+
+def _has_moments(mechanism: Mechanism, scene: Scene) -> bool:
+    """Whether the law of a release has a variance, however its elements are tied."""
+    try:
+        law = bare(mechanism.distribution(scene.target.inputs[:1], scene.target.labels[:1]))
+        return bool(law.variance.isfinite().all())
+    except (AttributeError, NotImplementedError):
+        return False
 
 
 def _scale(mechanism: Mechanism) -> Features:

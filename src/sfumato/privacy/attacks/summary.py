@@ -164,7 +164,11 @@ class Drawn:
 
 def summary_of(scene: Scene) -> Located | Drawn | None:
     """How the attacker of `scene` reads its K releases; None where their average is all."""
-    kept = Kept(scene.spread is not None, scene.median is not None)
+    return summary_with(scene, Kept(scene.spread is not None, scene.median is not None))
+
+
+def summary_with(scene: Scene, kept: Kept) -> Located | Drawn | None:
+    """The same where the attacker keeps what `kept` says."""
     if kept == Kept():
         return None
     like = scene.auxiliary.inputs[:256], scene.auxiliary.labels[:256]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sfumato.privacy.audits.judge import judge_of
 from sfumato.privacy.audits.making import make_card
 from sfumato.privacy.audits.stated import law_checks, served_of
 from sfumato.privacy.audits.suite import Entry
+from sfumato.privacy.audits.threads import bearable_threads
 from sfumato.privacy.card import PrivacyCard
 from sfumato.train.cells import Cell, run_cells
 from sfumato.train.loop import Progress
@@ -30,12 +32,19 @@ HEAD = "audit.json"
 def run_audit(job: Audit, folder: Path, workers: int, progress: Progress) -> PrivacyCard:
     """Fill the cells that are missing in `folder`, and make the card.
 
+    Where several threads would stall, it is done in one (`bearable_threads`).
+
     Raises:
         SettingError: the folder holds another audit, or no attack reconstructs anything.
     """
-    folder = prepare_folder(folder)
-    fingerprint = job.material.fingerprint()
-    head = {"obfuscator": job.digest, "data": fingerprint, **job.config()}
+    with bearable_threads(math.prod(job.material.target.shape)) as look_again:
+        return _run(job, prepare_folder(folder), workers, progress, look_again)
+
+
+def _run(
+    job: Audit, folder: Path, workers: int, progress: Progress, look_again: Callable[[], None]
+) -> PrivacyCard:
+    head = {"obfuscator": job.digest, "data": job.material.fingerprint(), **job.config()}
     _check_same(folder, head)
     key = json_checksum(head)
     laws = law_checks(job.mechanism, job.material.auxiliary, job.plan.seeds[0])
@@ -53,6 +62,7 @@ def run_audit(job: Audit, folder: Path, workers: int, progress: Progress) -> Pri
     def on_done(name: str, content: Any) -> None:
         done.append(name)
         progress({"cell": name, "epoch": len(done), "epochs": len(cells), **_shown(content)})
+        look_again()
 
     table = run_cells(cells, folder, workers=workers, on_done=on_done)
     results = {name: Result(content, folder / f"{name}.safetensors") for name, content in

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Laplace, Normal
 
 from sfumato.data.records import Records
-from sfumato.privacy.attacks.moments import bare, has_covariance, known_law
+from sfumato.privacy.attacks.moments import bare, has_covariance, known_law, mixture_of
 from sfumato.privacy.audits.checks import Check
+from sfumato.privacy.audits.mixed import class_scores, is_coarse, mixture_scores
 from sfumato.privacy.knowledge import Mechanism, Served
 from sfumato.train.seed import seeded
 
@@ -39,7 +40,8 @@ def law_checks(mechanism: Mechanism, records: Records, seed: int) -> list[Check]
     record and in all; those of two records of one call, and of one record in two calls, do not go
     together. Where the law is normal or Laplace, or ties its elements by a covariance, noise is
     turned into standard normal variates, of which every probability is known: a false alarm has
-    less than 1e-6. Of another law the moments alone are known: sums of its squares are compared
+    less than 1e-6. So is a mixture of such laws, each element given those before it, and the class
+    that was drawn. Of another law the moments alone are known: sums of its squares are compared
     with draws of the law itself, nearly normal, at twice the thresholds.
 
     A mechanism that states no law is looked at for noise that records share and for draws that
@@ -67,9 +69,9 @@ def _of(mechanism: Mechanism, what: str, records: Records, seed: int) -> list[Ch
         seen = torch.stack([mechanism.release(x, labels).flatten(1).double() for _ in range(TIMES)])
         law = known_law(mechanism, x, labels)
         if law is None:
-            return _untold(seen, what)
+            return _of_mixture(mechanism, x, labels, seen, what)
         if not _same(law, known_law(mechanism, x, labels)):
-            return [_check(False, what, "the law that is stated is another at each call", "")]
+            return [_check(False, what, _ANOTHER, "")]
         z, exact = _standard(law, seen)
         own, _ = _standard(law, _drawn(law, seen)) if not exact else (z, True)
     if z.shape[2] == 0:
@@ -79,6 +81,23 @@ def _of(mechanism: Mechanism, what: str, records: Records, seed: int) -> list[Ch
     if wide:  # tied elements: each is looked at alone
         return [_moments_alone(z, what), *_untold(z, what)]
     return [_moments(z, own, exact, what), *_together(z, exact, what)]
+
+
+def _of_mixture(
+    mechanism: Mechanism, x: Tensor, labels: Tensor, seen: Tensor, what: str
+) -> list[Check]:
+    """A mixture ties the elements of a release, and says how; of other laws nothing is known."""
+    law = mixture_of(mechanism, x, labels)
+    if law is None or not is_coarse(law):
+        return _untold(seen, what)
+    if not _same(law, mixture_of(mechanism, x, labels)):
+        return [_check(False, what, _ANOTHER, "")]
+    z, drawn = mixture_scores(law, seen), class_scores(law, seen)
+    calls = (drawn.sum((1, 2)) / drawn.shape[1] ** 0.5).square().sum().reshape(1)
+    apart = _over(_chi(calls, TIMES)) <= 1
+    found = [_moments(z, z, True, what), _moments(drawn, drawn, True, f"classes of {what}")]
+    found.append(_check(apart, f"classes of {what}", _SHARED, "of one call are drawn apart"))
+    return [*found, *_together(z, True, what)]
 
 
 def _standard(law: Distribution, seen: Tensor) -> tuple[Tensor, bool | None]:
@@ -203,6 +222,7 @@ def _why(z: Tensor, what: str) -> list[Check]:
     return found or [_check(False, what, _ANY, "")]
 
 
+_ANOTHER = "the law that is stated is another at each call"
 _SHARED = "records of one call share their noise, so that one release subtracts from another"
 _AGAIN = "two calls share their noise: the draw is fixed"
 _ANY = (
