@@ -28,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     config = yaml.safe_load(given.configuration.read_text(encoding="utf-8"))
     name = f"{given.configuration.parent.name}-{given.configuration.stem}"
     out = prepare_folder(given.out or Path("runs") / name)
-    table: Any = importlib.import_module(f"experiments.{given.configuration.parent.name}.table")
+    # A folder of configurations may share tables: each then says whose it is.
+    kind = config.pop("table", given.configuration.parent.name)
+    table: Any = importlib.import_module(f"experiments.{kind}.table")
     results, text = table.run(config, given.data or config["data"], out, given.workers)
     # How it was called names folders of this machine; the configuration says how to call it.
     results["provenance"].pop("command", None)
