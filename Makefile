@@ -17,8 +17,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 10))
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python3.10 python
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(p))))
 
-# More threads make small layers slower, not faster, and a run is spread over processes.
+# More threads make small layers slower, not faster, and a run is spread over processes. A test
+# process takes half a gigabyte, so there are never more than four.
 export OMP_NUM_THREADS ?= 1
+PROCESSES := --numprocesses=logical --maxprocesses=4
 # pyright would ask a registry for a newer version of itself at every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -39,7 +41,7 @@ bench: $(STAMP)
 	$(BIN)/sfumato bench layers $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sfumato import compression as compression
     from sfumato import data as data
     from sfumato import nn as nn
     from sfumato import noise as noise
@@ -47,6 +48,7 @@ __all__ = [
     "SfumatoError",
     "audit",
     "check",
+    "compression",
     "convert",
     "data",
     "fit",

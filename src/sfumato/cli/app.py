@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from sfumato.cli import audit, bench, demo, fit, release, report, train
+from sfumato.cli import audit, bench, demo, fit, prune, release, report, train
 from sfumato.cli.bounds import BoundPassed
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     fit.COMMAND,
     release.COMMAND,
     audit.COMMAND,
+    prune.COMMAND,
     bench.COMMAND,
     report.COMMAND,
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
+from sfumato.errors import SfumatoError
+from sfumato.files import read_json
 
 
 @final
@@ -21,13 +24,21 @@ class ReportOptions:
 
 def run(options: ReportOptions, _: RunFolder | None) -> list[str]:
     """Write the page that the run's command writes."""
-    from sfumato.report import write_report
+    return [f"report: {_writer(Path(options.run))(options.run)}"]
 
-    if (Path(options.run) / "privacy_card.json").is_file():
-        from sfumato.cli.audit_results import write_page
 
-        return [f"report: {write_page(options.run)}"]
-    return [f"report: {write_report(options.run)}"]
+def _writer(run: Path) -> Callable[[str], Path]:
+    from sfumato import report
+    from sfumato.cli.audit_results import write_page
+
+    if (run / "privacy_card.json").is_file():
+        return write_page
+    try:
+        content: Any = read_json(run / "results.json")
+    except SfumatoError:
+        content = None  # the page of a run says what is wrong with it
+    command = content.get("command") if isinstance(content, dict) else None
+    return {"prune": report.write_prune}.get(str(command), report.write_report)
 
 
 COMMAND = Command(

@@ -16,5 +16,7 @@ from sfumato.report.card import card_schema as card_schema
 from sfumato.report.card import validate_card as validate_card
 from sfumato.report.card import write_card as write_card
 from sfumato.report.page import write_report as write_report
+from sfumato.report.prune import validate_prune as validate_prune
+from sfumato.report.prune import write_prune as write_prune
 from sfumato.report.schema import SCHEMA as SCHEMA
 from sfumato.report.schema import validate as validate

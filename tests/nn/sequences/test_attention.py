@@ -25,7 +25,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"activation": F.silu, "dropout": 0.5},
     {"activation": nn.GELU()},
 ]
-options_of_it = pytest.mark.parametrize("options", OPTIONS, ids=str)
+options_of_it = pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 PADDING = torch.tensor([[False] * 6, [False] * 4 + [True] * 2])
 nested = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype")
 
@@ -318,7 +318,7 @@ OTHERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("activation", "name"), NAMED, ids=str)
+@pytest.mark.parametrize(("activation", "name"), NAMED, ids=range(len(NAMED)))
 def test_an_activation_that_has_a_name(activation: Any, name: str) -> None:
     assert Layer(4, 2, 8, activation=activation).config()["activation"] == name
 

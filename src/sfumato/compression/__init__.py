@@ -1,0 +1,33 @@
+"""Smaller networks: counting, networks with stochastic layers, and one-at-a-time removal."""
+
+from sfumato.compression.collapsing import collapse as collapse
+from sfumato.compression.counting import Count as Count
+from sfumato.compression.counting import count as count
+from sfumato.compression.distillation import Distillation as Distillation
+from sfumato.compression.gates import GatedNetwork as GatedNetwork
+from sfumato.compression.gates import VIBGate as VIBGate
+from sfumato.compression.gates import VIBLoss as VIBLoss
+from sfumato.compression.gates import gated as gated
+from sfumato.compression.gates import remove_gated as remove_gated
+from sfumato.compression.importance import Entropy as Entropy
+from sfumato.compression.importance import Importance as Importance
+from sfumato.compression.importance import Magnitude as Magnitude
+from sfumato.compression.importance import Scene as Scene
+from sfumato.compression.importance import Taylor as Taylor
+from sfumato.compression.importance import TorchPruning as TorchPruning
+from sfumato.compression.importance import toy_scene as toy_scene
+from sfumato.compression.noisy import stochastic as stochastic
+from sfumato.compression.pruning import Budget as Budget
+from sfumato.compression.pruning import Pruned as Pruned
+from sfumato.compression.pruning import Row as Row
+from sfumato.compression.pruning import prune as prune
+from sfumato.compression.removing import masking as masking
+from sfumato.compression.removing import remove as remove
+from sfumato.compression.removing import remove_silent as remove_silent
+from sfumato.compression.removing import silent_neurons as silent_neurons
+from sfumato.compression.store import export_onnx as export_onnx
+from sfumato.compression.store import export_program as export_program
+from sfumato.compression.store import load_network as load_network
+from sfumato.compression.store import save_network as save_network
+from sfumato.compression.wiring import Group as Group
+from sfumato.compression.wiring import Wiring as Wiring
