@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sfumato import compression as compression
     from sfumato import data as data
+    from sfumato import label_noise as label_noise
     from sfumato import nn as nn
     from sfumato import noise as noise
     from sfumato import obfuscation as obfuscation
@@ -53,6 +54,7 @@ __all__ = [
     "data",
     "fit",
     "incremental",
+    "label_noise",
     "nn",
     "noise",
     "obfuscation",

@@ -38,7 +38,8 @@ def _writer(run: Path) -> Callable[[str], Path]:
     except SfumatoError:
         content = None  # the page of a run says what is wrong with it
     command = content.get("command") if isinstance(content, dict) else None
-    return {"prune": report.write_prune}.get(str(command), report.write_report)
+    pages = {"prune": report.write_prune, "denoise": report.write_denoise}
+    return pages.get(str(command), report.write_report)
 
 
 COMMAND = Command(
