@@ -18,9 +18,10 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python3.10 pyt
 PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(shell $(p) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(p))))
 
 # More threads make small layers slower, not faster, and a run is spread over processes. A test
-# process takes half a gigabyte, so there are never more than four.
+# process takes half a gigabyte, so there are never more than four. The snippets of a page need those
+# before them, so a file stays in one process.
 export OMP_NUM_THREADS ?= 1
-PROCESSES := --numprocesses=logical --maxprocesses=4
+PROCESSES := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 # pyright would ask a registry for a newer version of itself at every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 

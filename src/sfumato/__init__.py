@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sfumato import objectives as objectives
     from sfumato import placement as placement
     from sfumato import privacy as privacy
+    from sfumato import robustness as robustness
     from sfumato import testing as testing
     from sfumato import train as train
     from sfumato.errors import SfumatoError as SfumatoError
@@ -62,6 +63,7 @@ __all__ = [
     "placement",
     "privacy",
     "record",
+    "robustness",
     "sampling",
     "testing",
     "train",

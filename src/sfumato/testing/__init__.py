@@ -5,3 +5,6 @@ from sfumato.testing.importance import ImportanceContract as ImportanceContract
 from sfumato.testing.law import LawContract as LawContract
 from sfumato.testing.layer import LayerContract as LayerContract
 from sfumato.testing.objective import ObjectiveContract as ObjectiveContract
+from sfumato.testing.robustness_attack import (
+    RobustnessAttackContract as RobustnessAttackContract,
+)
