@@ -1,0 +1,62 @@
+"""Which attacks the suite holds, and what they are aimed at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import nn
+
+from sfumato.errors import SettingError
+from sfumato.robustness import standard_attacks
+from sfumato.robustness.attacks import FGSM, PGD, Square
+from sfumato.robustness.evaluation.suite import entries_of
+
+
+def names(**settings: Any) -> list[str]:
+    return [attack.name for attack in standard_attacks(**settings)]
+
+
+def test_the_standard_suite() -> None:
+    usual = ["fgsm-cross-entropy", "pgd-cross-entropy", "margin-pgd", "apgd-cross-entropy"]
+    assert names() == [*usual, "apgd-dlr", "square"]
+    assert names(classes=2)[4] == "apgd-margin"
+    assert names(draws=4)[4:] == ["margin-pgd", "apgd-dlr", "square"]
+    assert "carlini-wagner" in names(norm="l2")
+    assert names(quick=True, undefended=nn.Linear(4, 3))[-2:] == ["transfer", "square"]
+
+
+def test_every_prediction_of_a_stochastic_model_is_attacked() -> None:
+    attacks = standard_attacks(draws=4)
+    entries = entries_of(attacks, "linf", stochastic=True, has_mean=True)
+    assert {entry.target for entry in entries} == {"sampled", "averaged", "mean"}
+    assert len({entry.key for entry in entries}) == len(entries)
+    at_mean = [entry.attack for entry in entries if entry.target == "mean"]
+    assert {attack.draws for attack in at_mean} == {1}
+    # noise would undo what stops at the boundary of the mean path
+    assert not any(getattr(attack, "stop", False) for attack in at_mean)
+
+
+def test_without_noise_one_draw_is_all() -> None:
+    attacks = standard_attacks(draws=4)
+    entries = entries_of(attacks, "linf", stochastic=False, has_mean=False)
+    assert {(entry.target, entry.attack.draws) for entry in entries} == {("sampled", 1)}
+
+
+def test_attacks_of_one_name_are_numbered_and_equal_ones_run_once() -> None:
+    one, other = PGD(epsilon=1.0, steps=5), PGD(epsilon=1.0, steps=9)
+    entries = entries_of([one, other, one], "linf", stochastic=False, has_mean=False)
+    assert [entry.name for entry in entries] == ["pgd-cross-entropy", "pgd-cross-entropy-2"]
+
+
+@pytest.mark.parametrize(
+    ("attacks", "says"),
+    [
+        ([], "a list of sfumato's attacks"),
+        ([lambda model, x, labels: x], "a list of sfumato's attacks"),
+        ([FGSM(epsilon=1.0, norm="l2"), Square(epsilon=1.0)], "not that of fgsm-cross-entropy"),
+    ],
+)
+def test_suites_that_cannot_be(attacks: Any, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        entries_of(attacks, "linf", stochastic=False, has_mean=False)
