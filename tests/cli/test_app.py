@@ -12,7 +12,18 @@ import sfumato
 from sfumato.cli import main
 from sfumato.errors import DataError
 
-COMMANDS = ["demo", "fit", "release", "train", "audit", "prune", "denoise", "report", "bench"]
+COMMANDS = [
+    "demo",
+    "fit",
+    "release",
+    "train",
+    "audit",
+    "prune",
+    "defend",
+    "denoise",
+    "report",
+    "bench",
+]
 
 
 def test_help_lists_the_commands_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:

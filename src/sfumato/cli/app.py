@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from sfumato.cli import audit, bench, demo, denoise, fit, prune, release, report, train
+from sfumato.cli import audit, bench, defend, demo, denoise, fit, prune, release, report, train
 from sfumato.cli.bounds import BoundPassed
 from sfumato.cli.command import Command
 from sfumato.cli.folder import RunFolder
@@ -28,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
     release.COMMAND,
     audit.COMMAND,
     prune.COMMAND,
+    defend.COMMAND,
     denoise.COMMAND,
     bench.COMMAND,
     report.COMMAND,

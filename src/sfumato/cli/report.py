@@ -38,7 +38,11 @@ def _writer(run: Path) -> Callable[[str], Path]:
     except SfumatoError:
         content = None  # the page of a run says what is wrong with it
     command = content.get("command") if isinstance(content, dict) else None
-    pages = {"prune": report.write_prune, "denoise": report.write_denoise}
+    pages = {
+        "prune": report.write_prune,
+        "defend": report.write_defend,
+        "denoise": report.write_denoise,
+    }
     return pages.get(str(command), report.write_report)
 
 

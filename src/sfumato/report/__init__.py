@@ -15,6 +15,8 @@ except ImportError as error:
 from sfumato.report.card import card_schema as card_schema
 from sfumato.report.card import validate_card as validate_card
 from sfumato.report.card import write_card as write_card
+from sfumato.report.defend import validate_defend as validate_defend
+from sfumato.report.defend import write_defend as write_defend
 from sfumato.report.denoise import validate_denoise as validate_denoise
 from sfumato.report.denoise import write_denoise as write_denoise
 from sfumato.report.page import write_report as write_report
