@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sfumato.errors import StoreError
 from sfumato.files import atomic, write_json
 from sfumato.privacy.audits.rows import AttackRow
 from sfumato.privacy.audits.store import CARD, PAGE
@@ -98,13 +97,9 @@ def validate_results(content: Any, where: str = RESULTS) -> None:
     Raises:
         StoreError: something is missing or of the wrong kind.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
+    from sfumato.report.frame import check
 
-    worst = best_match(Draft202012Validator(audit_schema()).iter_errors(content))
-    if worst is not None:
-        path = "/".join(str(key) for key in worst.absolute_path) or "the whole file"
-        raise StoreError(f"{where}: {path}: {worst.message[:160]}")
+    check(content, audit_schema(), where)
 
 
 @cache

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from sfumato.files import atomic, read_json
 from sfumato.report import baselines, figures, pictures, tables, wording
+from sfumato.report.frame import both, template, write_page
 from sfumato.report.palette import css_variables
 from sfumato.report.schema import validate
-from sfumato.report.svg import NARROW, WIDE, Size, inline
 from sfumato.report.trade_off import trade_off
 
 
@@ -32,19 +29,13 @@ def write_report(run: str | Path) -> Path:
         OutputError: the page cannot be written.
     """
     run = Path(run)
-    results = read_json(run / "results.json")
-    validate(results, str(run / "results.json"))
-    html = render(results, pictures.load_pictures(run))
-    target = run / "report.html"
-    with atomic(target) as part:
-        part.write_text(html, encoding="utf-8")
-    return target
+    return write_page(run, validate, lambda found: render(found, pictures.load_pictures(run)))
 
 
 def render(results: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
     """The page as text, from valid `results` and the tensors of the pictures (may be empty)."""
     classes = results["data"]["classes"]
-    return _template().render(
+    return template("page", jinja2.ChainableUndefined).render(
         results=results,
         title=wording.title(results),
         facts=wording.facts(results),
@@ -63,15 +54,15 @@ def _findings(results: Mapping[str, Any]) -> dict[str, Any]:
     """Figures and tables, as far as this run has what they show."""
     found: dict[str, Any] = {}
     if "rounds" in results:
-        found["accuracy_figure"] = _both(results, figures.accuracy_over_rounds, "accuracy")
-        found["trade_off_figure"] = _both(results, trade_off, "trade-off")
+        found["accuracy_figure"] = both(results, figures.accuracy_over_rounds, "accuracy")
+        found["trade_off_figure"] = both(results, trade_off, "trade-off")
         fractions = baselines.fractions_with_baselines(results)
         found["trade_off_note"] = wording.trade_off_note(results, fractions)
         found["rounds"] = tables.rounds_table(results)
         found["baselines"] = tables.baselines_table(results)
         found["trade_off"] = tables.trade_off_table(results)
     if results.get("history"):
-        found["history_figure"] = _both(results, figures.history, "history")
+        found["history_figure"] = both(results, figures.history, "history")
     if "leak" in results:
         found["leak_figure"] = tables.leak(results["leak"])
     if "released" in results:
@@ -81,27 +72,3 @@ def _findings(results: Mapping[str, Any]) -> dict[str, Any]:
         rest = {key: value for key, value in results["manifest"].items() if key != "shards"}
         found["manifest"] = tables.flat(rest)
     return found
-
-
-def _both(
-    results: Mapping[str, Any], draw: Callable[[Mapping[str, Any], Size], Figure], name: str
-) -> tuple[Markup, Markup]:
-    """The figure for a wide and for a narrow screen; the page shows the one that fits."""
-    title = draw.__doc__ or name
-    drawn = [
-        inline(lambda size: draw(results, size), size, name, title.splitlines()[0])
-        for size in (WIDE, NARROW)
-    ]
-    return Markup(drawn[0]), Markup(drawn[1])
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sfumato.report", package_path=""),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["unbroken"] = wording.unbroken
-    return environment.get_template("page.html.j2")
