@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.resume import same_setup
 from experiments.tradeoff import cells
 from experiments.tradeoff.figures import collect
 from experiments.tradeoff.page import draw, render
 from experiments.tradeoff.setup import Setup, setup_of
-from sfumato.errors import SettingError
-from sfumato.files import prepare_folder, read_json, write_json
 from sfumato.train import Cell, derive, provenance, run_cells
 
 __all__ = ["draw", "points_of", "render", "run"]
@@ -57,7 +56,9 @@ class Point:
 
 def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[dict[str, Any], str]:
     """Fill the missing cells of `config` on the data at `source`: results and a Markdown table."""
-    _same_setup(out, config)
+    # Methods, grids and seeds may grow.
+    keys = ("data", "train_records", "test_records", "pool", "setup")
+    same_setup(out, {key: config.get(key) for key in keys})
     setup, seeds = setup_of(config, source, out), config["seeds"]
     points = list(points_of(config.get("training", [])))
     served = list(points_of(config.get("inference", [])))
@@ -87,17 +88,6 @@ def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[d
         "provenance": provenance(),
     }
     return results, render(results)
-
-
-def _same_setup(out: Path, config: dict[str, Any]) -> None:
-    """Refuse cells of other data or settings; methods, grids and seeds may grow."""
-    keys = ("data", "train_records", "test_records", "pool", "setup")
-    shared = {key: config.get(key) for key in keys}
-    path = prepare_folder(out) / "setup.json"
-    if not path.exists():
-        write_json(path, shared)
-    elif read_json(path) != shared:
-        raise SettingError(f"{out} holds cells of another setup: choose another --out")
 
 
 def points_of(entries: list[dict[str, Any]]) -> Iterator[Point]:
