@@ -83,3 +83,35 @@ def test_the_model_comes_back_in_evaluation_mode() -> None:
     done = train_with_noise("dropout", network, INPUTS, LABELS, recipe=QUICK)
     assert not any(module.training for module in done.model.modules())
     assert isinstance(done.model, nn.Module)
+
+
+def test_records_that_the_network_does_not_take() -> None:
+    numpy: Any = INPUTS.numpy()
+    for inputs, error, message in (
+        (numpy, DataError, "must be a tensor"),
+        (torch.full((60,), torch.nan), DataError, "record 0 holds NaN"),
+        (INPUTS.double(), SettingError, "does not take records of shape .* torch.float64"),
+        (INPUTS[:, :3], SettingError, "does not take records of shape .3."),
+    ):
+        with pytest.raises(error, match=message):
+            train_with_noise("plain", network, inputs, LABELS, recipe=QUICK)
+        with pytest.raises(error, match=message):
+            quality(network(), inputs, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("chances", "labels", "message"),
+    [
+        (torch.full((3, 2), torch.nan), torch.tensor([0, 1, 1]), "in .0, 1."),
+        (torch.full((3, 2), 1.5), torch.tensor([0, 1, 1]), "in .0, 1."),
+        (torch.full((3, 2), 0.5), torch.tensor([0, 1, 2]), "must lie in 0 to 1"),
+        (torch.full((3, 2), 0.5), torch.tensor([-1, 1, 1]), "must lie in 0 to 1"),
+        (torch.full((3, 2), 0.5), torch.tensor([0, 1]), "2 labels need probabilities"),
+        (torch.full((3,), 0.5), torch.tensor([0, 1, 1]), "3 labels need probabilities"),
+    ],
+)
+def test_no_calibration_error_of_nonsense(chances: Any, labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        calibration_error(chances, labels)
+    with pytest.raises(SettingError, match="bins"):
+        calibration_error(torch.eye(2), torch.arange(2), 0)

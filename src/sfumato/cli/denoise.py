@@ -32,7 +32,7 @@ class DenoiseOptions:
     of a record suggests. The labels of the data are then the truth."""
     rate: tuple[float, ...] = ()
     """With --noise: the shares of wrong labels, for example 0 0.2 0.4 for a curve; 0.2 by
-    default."""
+    default. With instance noise small shares come out larger; the report says how large."""
     method: tuple[str, ...] = ("forward-count",)
     """Names among sfumato.label_noise.METHODS, for example forward-count dropout se-snn+forward;
     the list of suspects is by the first."""

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
+import torch
 from torch import Tensor, nn
 
 from sfumato.cli.prune import PruneOptions
 from sfumato.cli.settings import load_weights, open_data, override
 from sfumato.compression import Pruned, Wiring, stochastic
+from sfumato.compression.pruning.tuning import wrong
 from sfumato.compression.store.plain import check_plain
 from sfumato.data.order import stratified_split
 from sfumato.train import (
@@ -21,7 +23,6 @@ from sfumato.train import (
     MaxEntropyLoss,
     Progress,
     Recipe,
-    accuracy,
     cross_entropy,
     derive,
     seeded,
@@ -55,8 +56,7 @@ class Data:
 
     def error(self, model: nn.Module, part: Part) -> float:
         """The share of records of a part that a plain network gets wrong."""
-        inputs, labels = getattr(self, part)
-        return 1 - accuracy(model, inputs, labels)
+        return wrong(model, *getattr(self, part))
 
     def described(self, name: str) -> dict[str, Any]:
         """What the report says of the data."""
@@ -117,6 +117,11 @@ class Trainer:
             if self._options.method == "stochastic":
                 stochastic(model)
 
+    def fresh(self, factory: Callable[..., Any]) -> nn.Module:
+        """The network as it is made, untrained."""
+        with seeded(self._options.seed, "fresh"):
+            return factory(self._data.shape, self._data.classes)
+
     def noisy(self, plain: nn.Module, progress: Progress) -> nn.Module:
         """The network with stochastic layers, trained on; or the plain one."""
         if self._options.method == "plain":
@@ -176,15 +181,23 @@ class Trainer:
 
 
 def from_scratch(
-    trainer: Trainer, pruned: Pruned, seed: int, progress: Progress
+    trainer: Trainer, fresh: nn.Module, pruned: Pruned, seed: int, progress: Progress
 ) -> tuple[nn.Module, int]:
-    """The pruned network's architecture with fresh weights, trained for as many steps."""
+    """The pruned network's architecture with fresh weights, trained for as many steps.
+
+    A module that does not know how to start anew gets the values of `fresh`, the network as it is
+    made, as many of them as it has left.
+    """
     model = copy.deepcopy(pruned.model)
-    with seeded(seed, "from scratch"):
-        for module in model.modules():
+    with seeded(seed, "from scratch"), torch.no_grad():
+        for name, module in model.named_modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 reset()
+                continue
+            start = dict(fresh.get_submodule(name).named_parameters(recurse=False))
+            for key, parameter in module.named_parameters(recurse=False):
+                parameter.copy_(start[key][tuple(slice(size) for size in parameter.shape)])
     steps = trainer.trained_steps(pruned.step)
     trainer.train_for(model, steps, "scratch", progress)
     return model, steps

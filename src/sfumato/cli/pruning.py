@@ -34,6 +34,7 @@ class _Found:
     pruned: Pruned
     small: nn.Module
     scratch: dict[str, Any] | None
+    met: bool
 
 
 def prune_network(options: PruneOptions, folder: RunFolder) -> list[str]:
@@ -72,12 +73,17 @@ def prune_network(options: PruneOptions, folder: RunFolder) -> list[str]:
             progress=lambda event: display(_event(event, before)),
         )
         small = trainer.finished(pruned.model, display.named("network", "finishing"))
-        scratch = _scratch(options, trainer, pruned, data, display) if options.scratch else None
-    found = _Found(plain, before, pruned, small, scratch)
+        fresh = trainer.fresh(factory) if options.scratch else None
+        scratch = (
+            None if fresh is None else _scratch(options, trainer, fresh, pruned, data, display)
+        )
+    error = data.error(small, "validation")
+    met = pruned.met and (budget.error is None or error <= budget.error)
+    found = _Found(plain, before, pruned, small, scratch, met)
     results = _results(options, data, found, out, folder)
     page = _written(results, out)
     lines = [*results["verdict"], f"network: {out / 'network'}", f"report: {page}"]
-    if not pruned.met:
+    if not met:
         raise BoundPassed(lines, [f"the network does not meet the budget {asdict(budget)}"])
     return lines
 
@@ -105,10 +111,15 @@ def _event(event: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scratch(
-    options: PruneOptions, trainer: Trainer, pruned: Pruned, data: Data, display: Display
+    options: PruneOptions,
+    trainer: Trainer,
+    fresh: nn.Module,
+    pruned: Pruned,
+    data: Data,
+    display: Display,
 ) -> dict[str, Any]:
     told = display.named("from scratch", "training the small architecture")
-    model, steps = from_scratch(trainer, pruned, options.seed, told)
+    model, steps = from_scratch(trainer, fresh, pruned, options.seed, told)
     return {
         "steps": steps,
         "validation_error": data.error(model, "validation"),
@@ -134,7 +145,7 @@ def _results(
         "before": found.before,
         "after": {**_figures(found.small, data), "step": found.pruned.step},
         "scratch": found.scratch,
-        "met": found.pruned.met,
+        "met": found.met,
         "steps": rows,
         "front": [row.step for row in found.pruned.front],
         "speed": speed_of(found.plain, found.small, data),

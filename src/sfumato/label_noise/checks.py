@@ -44,14 +44,17 @@ def check_records(inputs: Tensor, labels: Tensor) -> None:
     """Raise unless there is one record, without NaN or infinities, for each label.
 
     Raises:
-        DataError: another number of records than of labels, or values that are not finite.
+        DataError: no tensor, another number of records than of labels, or values that are not
+            finite.
     """
+    if not isinstance(inputs, Tensor) or inputs.dim() == 0:
+        raise DataError(f"records must be a tensor [N, ...], not {type(inputs).__name__}")
     if len(inputs) != len(labels):
         raise DataError(
             f"{len(inputs)} records have {len(labels)} labels: one label each is needed"
         )
     if inputs.is_floating_point() and not bool(inputs.isfinite().all()):
-        bad = (~inputs.isfinite().flatten(1).all(1)).nonzero()[0]
+        bad = (~inputs.isfinite().reshape(len(inputs), -1).all(1)).nonzero()[0]
         raise DataError(
             f"record {int(bad)} holds NaN or infinite values: leave it out or repair it"
         )

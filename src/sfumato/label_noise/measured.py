@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from sfumato.errors import MissingDependency, SettingError
+from sfumato.errors import DataError, MissingDependency, SettingError
 from sfumato.label_noise.checks import check_labels, check_records
 from sfumato.label_noise.outputs import mean_logits
 
@@ -58,9 +58,26 @@ def quality(model: nn.Module, inputs: Tensor, labels: Tensor) -> Quality:
 def calibration_error(chances: Tensor, labels: Tensor, bins: int = BINS) -> float:
     """The expected calibration error of probabilities `[N, C]`, in [0, 1].
 
+    Args:
+        chances: probabilities `[N, C]`, of at least two classes.
+        labels: the true classes `[N]`.
+        bins: of the confidence, at least 1.
+
     Raises:
+        DataError: values that are no probabilities, or labels that do not fit them.
+        SettingError: no bin.
         MissingDependency: torchmetrics is not installed.
     """
+    if bins < 1:
+        raise SettingError(f"bins must be at least 1, not {bins}")
+    if chances.dim() != 2 or len(chances) != len(labels) or chances.shape[1] < 2:
+        raise DataError(
+            f"{len(labels)} labels need probabilities [{len(labels)}, 2 or more], not "
+            f"{list(chances.shape)}"
+        )
+    check_labels(labels, chances.shape[1])
+    if not bool(((chances >= 0) & (chances <= 1)).all()):
+        raise DataError("probabilities must lie in [0, 1]: give softmax(logits), without NaN")
     try:
         from torchmetrics.functional.classification import multiclass_calibration_error
     except ImportError as error:

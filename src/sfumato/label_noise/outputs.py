@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import DataError, SettingError
+from sfumato.errors import DataError, SettingError, SfumatoError
 from sfumato.nn.mode import sampling
 from sfumato.nn.record import record
 
@@ -26,15 +26,31 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def check_takes(model: nn.Module, inputs: Tensor) -> None:
+    """Raise a `SettingError` where the model cannot be called with records like these."""
+    try:
+        with evaluating(model):
+            model(inputs[:2])
+    except SfumatoError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SettingError(
+            f"the model does not take records of shape {list(inputs.shape[1:])} and {inputs.dtype}:"
+            f" {error}"
+        ) from error
+
+
 def mean_logits(model: nn.Module, inputs: Tensor, batch_size: int = 1024) -> Tensor:
     """Logits `[N, C]` on the mean path, in evaluation mode.
 
     Raises:
         DataError: no records, or logits that are NaN.
-        SettingError: the model gives something other than `[B, C]`.
+        SettingError: the model does not take such records, or gives something other than
+            `[B, C]`.
     """
     if len(inputs) == 0:
         raise DataError("there are no records")
+    check_takes(model, inputs)
     with evaluating(model):
         logits = torch.cat([model(x) for x in inputs.split(batch_size)])
     if logits.dim() != 2 or len(logits) != len(inputs) or logits.shape[1] < 2:
@@ -54,7 +70,7 @@ def log_spread(model: nn.Module, inputs: Tensor, batch_size: int = 1024) -> Tens
     convolution are its channels at every place.
 
     Raises:
-        DataError: no records.
+        DataError: no records, or a spread that is NaN.
         SettingError: the network has no stochastic layer.
     """
     if len(inputs) == 0:
@@ -70,4 +86,10 @@ def log_spread(model: nn.Module, inputs: Tensor, batch_size: int = 1024) -> Tens
                 'layers stochastic with sf.convert(model, {"0": "stochastic"})'
             )
         parts.append(torch.stack([layer.flatten(1).mean(1) for layer in layers]).mean(0))
-    return torch.cat(parts)
+    spread = torch.cat(parts)
+    if bool(spread.isnan().any()):
+        bad = int(spread.isnan().nonzero()[0])
+        raise DataError(
+            f"the spread of record {bad} is NaN: look for NaN in the records or in the weights"
+        )
+    return spread

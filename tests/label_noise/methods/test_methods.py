@@ -24,7 +24,7 @@ from sfumato.label_noise import (
 from sfumato.label_noise.methods import Job, described
 from sfumato.label_noise.methods.folds import fold_numbers
 from sfumato.nn.base import SamplingModule
-from sfumato.train import Recipe
+from sfumato.train import Recipe, cross_entropy
 from tests.label_noise.toys import CLASSES, RECIPE, clouds, network
 
 INPUTS, CLEAN = clouds()
@@ -233,3 +233,34 @@ def test_a_method_of_ones_own() -> None:
     model = job.network(lambda plain, _: Twice(plain))
     job.train("twice", model, sf.train.cross_entropy, torch.arange(10))
     assert len(job.losses["twice"]) == 1
+
+
+def test_a_folder_is_of_one_data_set_network_and_loss(tmp_path: Path) -> None:
+    """What was learned from other records, by another network or loss, is not taken for this."""
+
+    def weighted(weight: float) -> Any:
+        return OneStage(task=lambda model, batch: weight * cross_entropy(model, batch))
+
+    def other() -> torch.nn.Module:
+        return torch.nn.Sequential(network(), torch.nn.Identity())
+
+    def go(method: Any, make: Any, inputs: torch.Tensor) -> None:
+        quick = Recipe(epochs=1, min_steps=1)
+        train_with_noise(method, make, inputs, NOISY, recipe=quick, folder=tmp_path)
+
+    go(weighted(1.0), network, INPUTS)
+    go(weighted(1.0), network, INPUTS)
+    with pytest.raises(StoreError, match="another records"):
+        go(weighted(1.0), network, INPUTS + 1)
+    with pytest.raises(StoreError, match="another network"):
+        go(weighted(1.0), other, INPUTS)
+    with pytest.raises(StoreError, match="another method"):
+        go(weighted(2.0), network, INPUTS)
+
+
+def test_losses_that_are_none(tmp_path: Path) -> None:
+    quick = Recipe(epochs=1, min_steps=1)
+    train_with_noise("plain", network, INPUTS, NOISY, recipe=quick, folder=tmp_path)
+    (tmp_path / "train.losses.json").write_text("3", encoding="utf-8")
+    with pytest.raises(StoreError, match="holds no losses"):
+        train_with_noise("plain", network, INPUTS, NOISY, recipe=quick, folder=tmp_path)

@@ -165,3 +165,10 @@ def test_instance_noise_needs_whole_records() -> None:
     broken[1, 2] = torch.nan
     with pytest.raises(DataError, match="record 1 holds NaN"):
         InstanceFlips(0.3).corrupt(clean, broken, seed=0)
+
+
+def test_instance_noise_of_probability_0_is_none() -> None:
+    inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    noisy = InstanceFlips(0.0).corrupt(torch.arange(200) % 4, inputs, seed=0)
+    assert noisy.rate == 0
+    assert torch.equal(noisy.matrix, torch.eye(4, dtype=torch.float64))

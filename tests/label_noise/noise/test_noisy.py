@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
-from sfumato.errors import StoreError
+from sfumato.errors import OutputError, StoreError
 from sfumato.label_noise import NoisyLabels, PatternedFlips, SymmetricFlips
 
 CLEAN = torch.arange(90) % 3
@@ -61,3 +62,25 @@ def test_what_is_no_noise_is_refused(tmp_path: Path) -> None:
     (tmp_path / "noise.json").write_text("[]", encoding="utf-8")
     with pytest.raises(StoreError, match="no noise file"):
         NoisyLabels.load(tmp_path, CLEAN)
+
+
+@pytest.mark.parametrize("part", ["pattern", "noise", "seed"])
+def test_a_head_that_lacks_a_part(part: str, tmp_path: Path) -> None:
+    PatternedFlips(0.4).corrupt(CLEAN, seed=5).save(tmp_path)
+    head = json.loads((tmp_path / "noise.json").read_text(encoding="utf-8"))
+    del head[part]
+    (tmp_path / "noise.json").write_text(json.dumps(head), encoding="utf-8")
+    with pytest.raises(StoreError, match="parts of it are gone"):
+        NoisyLabels.load(tmp_path, CLEAN)
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    noisy = PatternedFlips(0.4).corrupt(CLEAN.repeat(20), seed=5)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(OutputError, match="disk full"):
+            noisy.save(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import sfumato as sf
-from sfumato.errors import DataError, SettingError
+from sfumato.errors import DataError, SettingError, StoreError
 from sfumato.label_noise.networks import Parallel
 from sfumato.label_noise.outputs import log_spread
 from sfumato.label_noise.reidentification import (
@@ -151,3 +151,40 @@ def test_what_cannot_be_trained(people: Identities) -> None:
     network = ReidentificationNetwork(backbone(), people.shape, 4)
     with pytest.raises(SettingError, match="no linear layer or convolution"):
         extend(network, "stochastic", "1")
+
+
+def test_a_folder_is_of_one_plan_and_of_its_pictures(people: Identities, tmp_path: Path) -> None:
+    """What was trained with another weight, unit or pictures is not taken for this."""
+
+    def go(data: Identities = people, **plan: Any) -> None:
+        own = ReidentificationPlan(QUICK, QUICK, **plan)
+        train_reidentification(backbone, data, plan=own, seed=5, folder=str(tmp_path))
+
+    go()
+    go()
+    with pytest.raises(StoreError, match="another weight"):
+        go(weight=1.0)
+    with pytest.raises(StoreError, match="another margin"):
+        go(margin=0.0)
+    with pytest.raises(StoreError, match="another unit"):
+        go(unit="0")
+    others = Identities(255 - people.inputs, people.identities, people.cameras)
+    with pytest.raises(StoreError, match="another pictures"):
+        go(others)
+
+
+def test_distances_are_exact_where_features_share_much(people: Identities) -> None:
+    """A bias of 1e3 on every feature changes no distance, and so must change no figure."""
+    split = split_unseen(people, 0.2)  # torch is inexact beyond 25 pictures
+    with seeded("shared"):
+        network = ReidentificationNetwork(nn.Flatten(), people.shape, 6)
+    plain = reidentify(network, split)
+
+    class Shifted(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x.flatten(1) + 1e3).float()
+
+    network.backbone = Shifted()
+    assert reidentify(network, split).mean_average_precision == pytest.approx(
+        plain.mean_average_precision, abs=0.02
+    )

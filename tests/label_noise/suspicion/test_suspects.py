@@ -158,3 +158,10 @@ def test_data_that_cannot_be_used() -> None:
         suspects_out_of_fold(LOGITS * torch.nan, LABELS)
     with pytest.raises(DataError, match="no records"):
         certainty(with_noise(network()), torch.zeros(0, 6))
+
+
+def test_a_record_of_nan_is_not_the_least_certain_one() -> None:
+    inputs = clouds(6)[0]
+    inputs[4, 1] = math.nan
+    with pytest.raises(DataError, match="the spread of record 4 is NaN"):
+        certainty(with_noise(network()), inputs, 2)

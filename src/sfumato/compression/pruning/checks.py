@@ -16,7 +16,10 @@ def check_data(train: Records, validation: Records) -> None:
     """Raise a `DataError` where records or labels cannot be used."""
     for name, (inputs, labels) in (("training", train), ("validation", validation)):
         check_records(inputs)
-        if labels.shape != (len(inputs),) or labels.is_floating_point():
+        if not isinstance(labels, Tensor):
+            raise DataError(f"{name} labels are a tensor [N], not {type(labels).__name__}")
+        whole = not labels.is_floating_point() and labels.dtype != torch.bool
+        if labels.shape != (len(inputs),) or not whole:
             raise DataError(
                 f"{len(inputs)} {name} records need as many whole numbers for labels, not "
                 f"{list(labels.shape)} of {labels.dtype}"

@@ -11,7 +11,7 @@ from typing import Any, final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn, optim
 
 from sfumato.compression.pruning.row import Row, front
@@ -43,7 +43,7 @@ class Folder:
             weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         self.path, self._tag = prepare_folder(path), tag
         name = self.path / "run.json"
-        found = read_json(name)["tag"] if name.exists() else None
+        found = _tag_in(name) if name.exists() else None
         steps = prepare_folder(self.path / "steps")
         if found != tag and (found is not None or any(steps.iterdir()) or self._last.exists()):
             raise StoreError(
@@ -79,9 +79,11 @@ class Folder:
 
     def save_step(self, step: int, model: nn.Module) -> None:
         """Save the weights after a step."""
-        state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+        # copies, since safetensors takes no tensor twice: a layer may go by two names
+        state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        content = save({name: value.contiguous() for name, value in state.items()})
         with atomic(self._step(step)) as part:
-            save_file(state, part)
+            part.write_bytes(content)  # safetensors' own writer hides that a disk is full
 
     def load_step(self, step: int, model: nn.Module) -> None:
         """Load the weights after a step into a network of that size.
@@ -103,6 +105,14 @@ class Folder:
 
     def _step(self, step: int) -> Path:
         return self.path / "steps" / f"{step:06}.safetensors"
+
+
+def _tag_in(path: Path) -> str:
+    content = read_json(path)
+    tag = content.get("tag") if isinstance(content, dict) else None
+    if not isinstance(tag, str):
+        raise StoreError(f"{path} is not of a run of pruning: use another folder")
+    return tag
 
 
 @final

@@ -59,7 +59,7 @@ def prune(
     Args:
         model: the trained network, plain or with stochastic layers; it is left as it is. For the
             method of spec 4, train `stochastic(model)` with `sfumato.train.MaxEntropyLoss`.
-        train: training records `[N, ...]` and their labels `[N]`.
+        train: training records `[N, ...]` and their labels `[N]`, whole numbers.
         validation: records and labels held out of the training data, by which the budget's error
             is judged. Never the test records.
         budget: when to stop.
@@ -105,6 +105,7 @@ def prune(
         if value < (name != "steps"):
             raise SettingError(f"{name} must be at least {int(name != 'steps')}, not {value}")
     check_data(train, validation)
+    train, validation = (train[0], train[1].long()), (validation[0], validation[1].long())
     check_logits(model, train, validation)
     plan = Plan(
         train, validation, budget, importance or Taylor(), loss, recipe, steps, batch_stage,
@@ -120,6 +121,7 @@ def prune(
     if finish is not None:
         _finish(chosen, plan, finish, store, step, progress)
     error = wrong(chosen, *validation)
+    met = met and (budget.error is None or error <= budget.error)
     return Pruned(collapse(chosen), step, met, error, rows, original, store, wiring)
 
 

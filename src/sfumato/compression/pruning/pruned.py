@@ -24,7 +24,7 @@ class Pruned:
     Args:
         model: the plain, dense, smaller network, fine-tuned.
         step: the step at which it was.
-        met: whether it meets the budget.
+        met: whether it meets the budget, after the last fine-tuning.
         error: its validation error, after the last fine-tuning.
         rows: what the network was after every step.
         original: the network as it was.

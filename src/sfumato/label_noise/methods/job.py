@@ -9,9 +9,11 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
+from sfumato.compression.pruning.identity import tag_of
 from sfumato.errors import StoreError
 from sfumato.files import prepare_folder, read_json, write_json
 from sfumato.label_noise.checks import fingerprint
+from sfumato.label_noise.outputs import check_takes
 from sfumato.train import BatchLoss, Progress, Recipe, derive, seeded, silent, train_classifier
 
 MakeNetwork = Callable[[], nn.Module]
@@ -24,7 +26,8 @@ class Job:
     """What a method trains on, and how its stages are run.
 
     Args:
-        make: makes a new network; called once per stage with its weights' seed set.
+        make: makes a new network; called once per stage with its weights' seed set, and once more
+            to tell a folder of another network.
         inputs: records `[N, ...]`.
         labels: as given, `[N]`.
         recipe: of every stage.
@@ -71,9 +74,11 @@ class Job:
 
         Raises:
             DataError: the loss became NaN or infinite.
-            SettingError: the logits do not fit the labels.
+            SettingError: the network does not take the records, or the logits do not fit the
+                labels.
             StoreError: a checkpoint is damaged or of another run.
         """
+        check_takes(model, self.inputs)
         checkpoint = None if self.folder is None else self.folder / f"{stage}.pt"
         notes = None if self.folder is None else self.folder / f"{stage}.losses.json"
         losses = self.losses[stage] = _noted(checkpoint, notes)
@@ -108,23 +113,35 @@ class Job:
         """
         if self.folder is None:
             return
-        path = prepare_folder(self.folder) / "job.json"
+        with seeded(self.seed, "network"):
+            network = tag_of(repr(self.make()))
         mine = {
             "method": described(method),
             "recipe": described(self.recipe),
             "seed": self.seed,
             "layers": None if self.layers is None else list(self.layers),
             "labels_sha256": fingerprint(self.labels),
-            "shape": list(self.inputs.shape),
+            "records": tag_of(self.inputs),
+            "network": network,
         }
-        if not path.exists():
-            write_json(path, mine)
-        elif (found := read_json(path)) != mine:
-            other = sorted(key for key in mine if not _agrees(found, key, mine[key]))
-            raise StoreError(
-                f"{self.folder} holds a training with another {' and '.join(other)}: delete it, "
-                "or give another folder"
-            )
+        claim(prepare_folder(self.folder) / "job.json", mine)
+
+
+def claim(path: Path, mine: dict[str, Any]) -> None:
+    """Write what a folder is of, or make sure that it is of this.
+
+    Raises:
+        StoreError: it is of something else.
+        OutputError: it cannot be written.
+    """
+    if not path.exists():
+        write_json(path, mine)
+    elif (found := read_json(path)) != mine:
+        other = sorted(key for key in mine if not _agrees(found, key, mine[key]))
+        raise StoreError(
+            f"{path.parent} holds a training with another {' and '.join(other)}: delete it, or "
+            "give another folder"
+        )
 
 
 def described(value: Any) -> Any:
@@ -138,7 +155,9 @@ def described(value: Any) -> Any:
         return value
     if isinstance(value, Sequence):
         return [described(each) for each in value]
-    return getattr(value, "__qualname__", type(value).__qualname__)
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    made = "<" in name or (not hasattr(value, "__qualname__") and bool(vars(value)))
+    return f"{name} {tag_of(value)}" if made else name
 
 
 def _agrees(found: Any, key: str, value: Any) -> bool:
@@ -149,7 +168,10 @@ def _noted(checkpoint: Path | None, notes: Path | None) -> Losses:
     """The losses of the epochs behind the checkpoint, as far as they were noted."""
     if checkpoint is None or notes is None or not checkpoint.exists() or not notes.exists():
         return []
-    return list(read_json(notes))
+    found = read_json(notes)
+    if not isinstance(found, list):
+        raise StoreError(f"{notes} holds no losses: delete it")
+    return found
 
 
 def _pad(losses: Losses, epochs: int) -> None:

@@ -25,8 +25,9 @@ class InstanceFlips(LabelNoise):
         P(ỹ = j | x_i, y_i = k) = q_i softmax_{j ≠ k}(x_i W_k)_j,  P(ỹ = k | ...) = 1 - q_i.
 
     Large or many-valued records make the softmax nearly hard: equal records are then mistaken for
-    the same class. The mean of q_i differs from p where the truncation bites (p near 0 or 1); what
-    happened is the rate of the result.
+    the same class. The mean of q_i differs from p where the truncation bites: it is 0.13 at
+    p = 0.1, with the paper's spread. What happened is the rate of the result. At p = 0 no label is
+    wrong.
 
     Args:
         probability: p.
@@ -50,6 +51,7 @@ class InstanceFlips(LabelNoise):
         if inputs is None:
             raise DataError("instance-dependent noise needs the records: give inputs as well")
         rates = truncated_normal(len(clean), self.probability, self.spread)
+        rates = rates if self.probability > 0 else torch.zeros_like(rates)
         flat = inputs.detach().cpu().flatten(1)
         drawn = clean.clone()
         matrix = torch.eye(classes, dtype=torch.float64)

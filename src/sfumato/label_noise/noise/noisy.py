@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from sfumato.errors import StoreError
@@ -79,7 +79,7 @@ class NoisyLabels:
         folder = prepare_folder(folder)
         with atomic(folder / _BODY) as part:
             tensors = {"labels": self.labels, "matrix": self.matrix}
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+            part.write_bytes(save({name: one.contiguous() for name, one in tensors.items()}))
         write_json(folder / _HEAD, {**self.summary(), "labels_sha256": sha256(folder / _BODY)})
 
     @staticmethod
@@ -99,6 +99,8 @@ class NoisyLabels:
         head = read_json(folder / _HEAD)
         if not isinstance(head, dict) or head.get("format") != _FORMAT:
             raise StoreError(f"{folder / _HEAD} is no noise file of this version: make it anew")
+        if not {"pattern", "noise", "seed"} <= head.keys():
+            raise StoreError(f"{folder / _HEAD} was changed, parts of it are gone: make it anew")
         check_labels(clean)
         if head.get("clean_sha256") != fingerprint(clean):
             raise StoreError(

@@ -102,7 +102,8 @@ def extend(
         unit: name of the layer inside the backbone; the last one when None.
 
     Returns:
-        A network of which the unit and the classifier alone still learn.
+        A network of which the unit and the classifier alone still learn. In training its batch
+        norms go on to follow the statistics of the pictures.
 
     Raises:
         SettingError: no such layer, or one that cannot be extended.

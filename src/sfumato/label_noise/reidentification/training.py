@@ -7,14 +7,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, final, get_args
+from typing import Any, Literal, final, get_args
 
 from torch import Tensor, nn
 
+from sfumato.compression.pruning.identity import tag_of
 from sfumato.errors import SettingError
 from sfumato.files import prepare_folder
 from sfumato.label_noise.checks import check_labels, check_records, fingerprint
 from sfumato.label_noise.losses import BootstrapHard, BootstrapSoft, Forward, estimate_matrix
+from sfumato.label_noise.methods.job import claim
 from sfumato.label_noise.reidentification.identities import Identities
 from sfumato.label_noise.reidentification.network import (
     Extension,
@@ -76,7 +78,7 @@ def train_reidentification(
     method: ReidentificationMethod = "se-snn",
     plan: ReidentificationPlan | None = None,
     seed: int = 0,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     progress: Progress = silent,
 ) -> ReidentificationNetwork:
     """Train a network whose features tell identities apart (spec 4 §4.3 and appendix A).
@@ -110,7 +112,7 @@ def train_reidentification(
     Raises:
         SettingError: an unknown method, a backbone that gives no features, or no such unit.
         DataError: labels that do not fit the pictures, or a loss that became NaN.
-        StoreError: the folder holds a run with another plan.
+        StoreError: the folder holds a run with another plan, network or other pictures.
     """
     if method not in REIDENTIFICATION_METHODS:
         known = ", ".join(REIDENTIFICATION_METHODS)
@@ -119,11 +121,17 @@ def train_reidentification(
     labels = data.labels if labels is None else labels
     classes = check_labels(labels)
     check_records(data.inputs, labels)
+    labels = labels.to(data.inputs.device).long()
     with seeded(seed, "network"):
         fresh = ReidentificationNetwork(backbone(), data.shape, max(classes, data.count))
+    place = None
     if folder is not None:  # other labels are another run
-        folder = folder / f"labels-{fingerprint(labels)[:12]}"
-    run = _Run(data.inputs, labels, seed, folder, method, progress)
+        place = prepare_folder(Path(folder) / f"labels-{fingerprint(labels)[:12]}")
+        claim(
+            place / "data.json", {"pictures": tag_of(data.inputs), "network": tag_of(repr(fresh))}
+        )
+        claim(place / f"{method}.json", _second(plan, method))
+    run = _Run(data.inputs, labels, seed, place, method, progress)
     loss = _losses().get(method)
     shared = loss is None  # methods of the same first stage share its checkpoint
     loss = loss or cross_entropy
@@ -136,6 +144,12 @@ def train_reidentification(
     with seeded(seed, "extension"):
         network = extend(network, EXTENSIONS.get(method, "parallel"), plan.unit)
     return run.trained(network, plan.second, loss, "stage 2").requires_grad_(True)
+
+
+def _second(plan: ReidentificationPlan, method: str) -> dict[str, Any]:
+    """What the second stage depends on, beside its recipe."""
+    entropy = {"weight": plan.weight, "margin": plan.margin} if method == "se-snn" else {}
+    return {"unit": plan.unit, **entropy}
 
 
 def _losses() -> dict[str, BatchLoss]:

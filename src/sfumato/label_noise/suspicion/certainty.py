@@ -39,7 +39,7 @@ def certainty(
         batch_size: records at a time.
 
     Raises:
-        DataError: there are no records.
+        DataError: there are no records, or the spread of one is NaN.
         SettingError: no stochastic layer, or a count below 1.
     """
     if count < 1:
