@@ -6,11 +6,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from sfumato.errors import OutputError, StoreError
 
@@ -51,8 +54,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(part, path)
     except OSError as error:
         raise output_error(error, path) from error
+    except SafetensorError as error:
+        met = _met(error)
+        if met is None:
+            raise
+        raise output_error(met, path) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _met(error: SafetensorError) -> OSError | None:
+    """What the system said: safetensors tells it in words, `... (os error 28)`."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -92,7 +92,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--fractions", "0.5", "1.5"], "a fraction must lie in (0, 1], not 1.5"),
         (["demo", "--workers", "-1"], "--workers must be 0 or more"),
         (["demo", "--data", "no/such/data"], "no/such/data"),
-        (["train", "--model", "models"], "write module:factory"),
+        (["train", "--model", "models"], "write module:name"),
         (["train", "--model", "no_such_module:make"], "there is no module no_such_module"),
         (["train", "--model", "json:make"], "json has no make"),
         (["train", "--released", "missing"], "missing"),

@@ -25,8 +25,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def quick(model: Any, x: Any, labels: Any, **settings: Any) -> RobustnessReport:
         seen.append({"model": model, "records": len(x), **settings})
-        attacks = [FGSM(epsilon=1.0), MarginPGD(epsilon=1.0, steps=2, restarts=1)]
-        few = {"draws": 2, "rescoring": 4, "averaged": 2, "attacks": attacks}
+        norm = settings["norm"]
+        one = FGSM(epsilon=1.0, norm=norm)
+        two = MarginPGD(epsilon=1.0, norm=norm, steps=2, restarts=1)
+        few = {"draws": 2, "rescoring": 4, "averaged": 2, "attacks": [one, two]}
         return evaluate(model, x, labels, **{**settings, **few})
 
     monkeypatch.setattr(sfumato.cli.defending, "evaluate", quick)
@@ -38,6 +40,20 @@ def make(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
     return torch.nn.Sequential(
         torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.ReLU(), torch.nn.Linear(16, classes)
     )
+
+
+def wide(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    """A model for larger records."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(100, classes))
+
+
+def narrow(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    """A model for fewer classes."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+
+
+def nothing(shape: tuple[int, ...], classes: int) -> None:
+    """A factory that forgot its `return`."""
 
 
 OWN = ["--model", f"{__name__}:make"]
@@ -139,6 +155,14 @@ def test_records_out_of_bounds_are_told_before_the_work(
         (["--epochs", "0"], "--epochs must be at least 1"),
         (["--sigma", "0"], "sigma must be a number above 0"),
         (["--defence", "hope"], "--defence"),
+        (["--epsilon", "2"], "holds every record, whose values lie in [0, 1]"),
+        (["--epsilons", "0.1", "-0.1"], "--epsilons must be above 0"),
+        (["--certificate_draws", "0"], "--certificate_draws must be at least 1"),
+        (["--alpha", "2"], "--alpha must lie inside (0, 1)"),
+        (["--weights", "nowhere.safetensors"], "--weights nowhere.safetensors cannot be loaded"),
+        (["--model", f"{__name__}:wide"], "does not take records of shape [1, 8, 8]"),
+        (["--model", f"{__name__}:narrow"], "tells 3 classes apart, and the data has 10"),
+        (["--model", f"{__name__}:nothing"], "must return an nn.Module, not NoneType"),
     ],
 )
 def test_what_cannot_be(
@@ -147,3 +171,22 @@ def test_what_cannot_be(
     assert main(["defend", *words, "--out", "run"]) == 2
     assert message in capsys.readouterr().err
     assert not (here / "run").exists()  # told before the work
+
+
+def test_a_radius_in_l2_may_be_larger_than_the_range_of_values(here: Path) -> None:
+    words = ["--norm", "l2", "--epsilon", "1.5", "--epsilons", "1.5"]
+    assert main(["defend", *TINY, *OWN, *words, "--out", "run"]) == 0
+
+
+def test_examples_are_first_of_records_that_are_right_without_an_attack(here: Path) -> None:
+    words = ["--epochs", "30", "--defence", "plain"]
+    assert main(["defend", *TINY, *OWN, *words, "--out", "run"]) == 0
+    clean = read_json(here / "run/results.json")["robustness"]["clean"]["sampled"]
+    right = min(8, round(clean["mean"] * clean["n"]))
+    assert right > 0
+    tensors = load_file(here / "run/pictures.safetensors")
+    model = make((1, 8, 8), 10)
+    model.load_state_dict(load_file(here / "run/model.safetensors"))
+    said = model(tensors["original"]).argmax(1)
+    assert torch.equal(said[:right], tensors["labels"][:right])
+    assert not torch.equal(said[right:], tensors["labels"][right:]) or right == 8

@@ -12,7 +12,7 @@ from sfumato.errors import StoreError
 from sfumato.files import write_json
 from sfumato.report.defend import DEFEND_SCHEMA, render_defend, validate_defend, write_defend
 from sfumato.report.defend_tables import certified, radii_of
-from sfumato.report.defend_words import verdict
+from sfumato.report.defend_words import facts, verdict
 
 
 def share(mean: float) -> dict[str, Any]:
@@ -137,3 +137,19 @@ def test_what_is_missing_is_named(key: str) -> None:
     del results[key]
     with pytest.raises(StoreError, match=key):
         validate_defend(results)
+
+
+def test_the_page_names_the_radius_that_was_attacked() -> None:
+    results = {**sample(), "epsilon": 0.16}  # the nearest one of the levels is 0.2
+    records, few = np.full((2, 1, 8, 8), 0.5, dtype="float32"), np.array([0, 1])
+    tensors = {"original": records, "adversarial": records, "labels": few, "predicted": few}
+    page = render_defend(results, tensors)
+    assert "L∞ ε = 0.2" in page
+    assert "Of the strongest attack at ε = 0.2, on the records" in page
+    assert "0.16" not in page
+
+
+def test_given_weights_were_not_trained_here() -> None:
+    assert "trained on 1\u202f438 records" in facts(sample())[0]
+    given = {**sample(), "config": {"weights": "model.safetensors"}}
+    assert facts(given)[0] == "records of 1 × 8 × 8"

@@ -21,7 +21,7 @@ class DefendOptions:
     """
 
     data: str = "digits"
-    """A built-in name (digits), a folder in hub layout, or a hub id; values in [0, 1]."""
+    """A built-in name (digits), a folder in hub layout, or a hub id. Values lie in [0, 1]."""
     out: str | None = None
     """Folder of the run; an interrupted run in it goes on. By default runs/defend-TIME."""
     defence: (

@@ -21,7 +21,8 @@ def save_examples(
 ) -> None:
     """Keep the records that fare worst at about `epsilon`, with their adversarial examples.
 
-    They are those of the attack that leaves least; nothing is kept where none could run.
+    Those that the model gets wrong as they are come last: they show nothing of the attack. The
+    examples are those of the attack that leaves least; nothing is kept where none could run.
 
     Args:
         model: the attacked one.
@@ -38,9 +39,11 @@ def save_examples(
     cell = run / "attacks" / f"epsilon-{level.epsilon:g}" / best.name / f"{best.target}.safetensors"
     with safe_open(cell, framework="pt") as file:
         found = file.get_tensor("found")
-    worst = torch.tensor(level.records).argsort(stable=True)[:SHOWN]
+    expected = ExpectedModel(model, 16, average="probabilities")
     with torch.no_grad():
-        said = ExpectedModel(model, 16, average="probabilities")(found[worst]).argmax(1)
+        wrong = expected(records.inputs).argmax(1) != records.labels
+        worst = (torch.tensor(level.records) + 2 * wrong).argsort(stable=True)[:SHOWN]
+        said = expected(found[worst]).argmax(1)
     tensors = {
         "original": records.inputs[worst],
         "adversarial": found[worst],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,8 +12,9 @@ from torch import nn
 from sfumato.cli.defend import DefendOptions
 from sfumato.cli.defend_examples import save_examples
 from sfumato.cli.folder import RunFolder
+from sfumato.cli.models import check_model, new_model
 from sfumato.cli.progress import Display
-from sfumato.cli.settings import load_weights, model_factory, open_data
+from sfumato.cli.settings import load_weights, open_data
 from sfumato.data import Records, take
 from sfumato.errors import SettingError
 from sfumato.files import atomic, prepare_folder, write_json
@@ -59,15 +61,20 @@ def defend(options: DefendOptions, folder: RunFolder) -> list[str]:
     train, test = open_data(options.data, options.limit)
     for records in (train, test):  # before the work: attacks stay inside of these bounds
         check_records(records.inputs, records.labels, BOUNDS)
+    check_model(options.model, train)
+    made = _made(options, train)  # weights that do not fit are told before the training
     with Display(folder.path) as display:
         run = Run(options, folder, display, train, test)
-        undefended = _trained(run, plain(_fresh(run)), "undefended")
-        defended = _defended(run)
-        found = _attacked(run, defended, "attacks", undefended)
+        undefended = _trained(run, plain(_fresh(options, train)), "undefended")
+        if options.weights is None:
+            _trained(run, made, "defence")
+            with atomic(folder.path / "model.safetensors") as part:
+                save_model(made.model, str(part))
+        found = _attacked(run, made, "attacks", undefended)
         beside = None if _is_plain(options) else _attacked(run, plain(undefended), "beside", None)
-        certificates = _certificates(run, defended)
-    save_examples(defended.model, found, run.attacked, options.epsilon, folder.path)
-    content = _content(run, defended, found, beside, certificates)
+        certificates = _certificates(run, made)
+    save_examples(made.model, found, run.attacked, options.epsilon, folder.path)
+    content = _content(run, made, found, beside, certificates)
     validate_defend(content)
     write_json(folder.path / "results.json", content)
     return [*content["verdict"], f"report: {write_defend(folder.path)}"]
@@ -80,6 +87,21 @@ def _check(options: DefendOptions) -> None:
         raise SettingError(f"--certify must be at least 0, not {options.certify}")
     if options.epochs is not None and options.epochs < 1:
         raise SettingError(f"--epochs must be at least 1, not {options.epochs}")
+    if options.certificate_draws < 1:
+        raise SettingError(
+            f"--certificate_draws must be at least 1, not {options.certificate_draws}"
+        )
+    if not 0 < options.alpha < 1:
+        raise SettingError(f"--alpha must lie inside (0, 1), not {options.alpha}")
+    named = [("epsilon", options.epsilon), *(("epsilons", one) for one in options.epsilons)]
+    for name, radius in named:
+        if not 0 < radius < math.inf:
+            raise SettingError(f"--{name} must be above 0 and finite, not {radius}")
+        if options.norm == "linf" and radius > 1:
+            raise SettingError(
+                f"--{name} {radius:g} holds every record, whose values lie in [0, 1]: give it in "
+                f"their units, for example {radius / 255:.4g} for {radius:g}/255"
+            )
     Adversarial(options.epsilon, steps=options.steps, norm=options.norm)
     Smoothed(nn.Identity(), options.sigma)
 
@@ -88,24 +110,20 @@ def _is_plain(options: DefendOptions) -> bool:
     return options.defence == "plain" and options.weights is None
 
 
-def _fresh(run: Run) -> nn.Module:
-    with seeded(run.options.seed, "model"):
-        return model_factory(run.options.model)(run.train.shape, run.train.num_classes)
+def _fresh(options: DefendOptions, train: Records) -> nn.Module:
+    return new_model(options.model, train, options.seed, "model")
 
 
-def _defended(run: Run) -> Defence:
-    """The defence, trained or with the given weights."""
-    options = run.options
+def _made(options: DefendOptions, train: Records) -> Defence:
+    """The defence, untrained or with the given weights."""
     attack = Adversarial(options.epsilon, steps=options.steps, norm=options.norm)
     name = options.defence or ("pgd" if options.weights is None else "plain")
     with seeded(options.seed, "defence"):
-        made = defence(name, _fresh(run), attack, records=len(run.train), sigma=options.sigma)
+        made = defence(
+            name, _fresh(options, train), attack, records=len(train), sigma=options.sigma
+        )
     if options.weights is not None:
         load_weights(made.model, options.weights)
-        return made
-    _trained(run, made, "defence")
-    with atomic(run.folder.path / "model.safetensors") as part:
-        save_model(made.model, str(part))
     return made
 
 
@@ -155,7 +173,9 @@ def _certificates(run: Run, made: Defence) -> list[tuple[str, Certificates]]:
     model = made.model if isinstance(made.model, Smoothed) else Smoothed(made.model, options.sigma)
     rows = [(made.name if smoothing else f"{made.name}, smoothed", model)]
     if smoothing and options.weights is None:
-        published = Defence("smoothing, as published", Smoothed(_fresh(run), options.sigma))
+        published = Defence(
+            "smoothing, as published", Smoothed(_fresh(options, run.train), options.sigma)
+        )
         _trained(run, published, "published")
         rows.append((published.name, published.model))  # type: ignore[arg-type]
     records = take(run.test, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -66,9 +67,9 @@ class RunFolder:
 
     def discard(self) -> None:
         """Take the folder away again if it is new and nothing has come of the run."""
-        if self._is_new and [path.name for path in self.path.iterdir()] == [CONFIG]:
-            (self.path / CONFIG).unlink()
-            self.path.rmdir()
+        files = [path for path in self.path.rglob("*") if not path.is_dir()]
+        if self._is_new and files == [self.path / CONFIG]:
+            shutil.rmtree(self.path)
 
     def _yaml(self) -> str:
         head = f"# sfumato {self.command} --config {CONFIG}\n"

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from sfumato.cli.prune import PruneOptions
-from sfumato.cli.settings import model_factory
+from sfumato.cli.settings import model_factory, named
 from sfumato.compression import (
     Budget,
     Entropy,
@@ -54,7 +54,7 @@ def importance_of(options: PruneOptions) -> Importance:
     if name == "entropy" and options.method == "plain":
         raise SettingError("--importance entropy needs stochastic layers: leave out --method plain")
     if ":" in name:
-        found = model_factory(name)
+        found = named(name, "--importance")
         made = found() if isinstance(found, type) else found
         if not isinstance(made, Importance):
             raise SettingError(f"--importance {name}: it is no sfumato.compression.Importance")

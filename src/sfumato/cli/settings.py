@@ -39,21 +39,30 @@ def model_factory(name: str | None) -> Callable[..., Any]:
     """
     if not name:
         return small_cnn
+    factory = named(name, "--model")
+    if not callable(factory):
+        raise SettingError(f"--model {name}: it must be callable, (shape, classes) -> nn.Module")
+    return factory
+
+
+def named(name: str, option: str) -> Any:
+    """What `module:attribute` names, as the value of an option.
+
+    Raises:
+        SettingError: there is no such module or attribute.
+    """
     module, _, attribute = name.partition(":")
     if not module or not attribute:
-        raise SettingError(f"--model {name}: write module:factory, for example models:make")
+        raise SettingError(f"{option} {name}: write module:name, for example models:make")
     here = str(Path.cwd())
     if here not in sys.path:  # an installed command does not look into the working folder
         sys.path.insert(0, here)
     try:
-        factory = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise SettingError(f"--model {name}: there is no module {error.name}") from error
+        raise SettingError(f"{option} {name}: there is no module {error.name}") from error
     except AttributeError as error:
-        raise SettingError(f"--model {name}: {module} has no {attribute}") from error
-    if not callable(factory):
-        raise SettingError(f"--model {name}: it must be callable, (shape, classes) -> nn.Module")
-    return factory
+        raise SettingError(f"{option} {name}: {module} has no {attribute}") from error
 
 
 def load_weights(model: nn.Module, path: str) -> None:

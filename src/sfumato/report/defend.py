@@ -10,6 +10,7 @@ from sfumato.report import defend_tables, defend_words
 from sfumato.report.defend_figures import accuracy_curves, certified_curves
 from sfumato.report.defend_pictures import example_strips
 from sfumato.report.frame import both, check, schema_of, template, write_page
+from sfumato.report.numerals import short
 from sfumato.report.palette import css_variables
 from sfumato.report.pictures import load_pictures
 from sfumato.report.tables import flat
@@ -50,6 +51,9 @@ def render_defend(results: Mapping[str, Any], tensors: Mapping[str, Any]) -> str
         attacks=defend_tables.attacks_table(results),
         masking=defend_tables.masking_table(results),
         certificates=defend_tables.certificates_table(results) if certificates else None,
+        shown_epsilon=short(
+            defend_tables.at_epsilon(results["robustness"], results["epsilon"])["epsilon"]
+        ),
         strips=example_strips(tensors, results["data"]["classes"]),
         settings=flat(results["config"]),
         provenance=flat(results["provenance"]),

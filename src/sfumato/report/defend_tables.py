@@ -26,6 +26,7 @@ def front(found: Mapping[str, Any], shares: Mapping[str, Any]) -> Mapping[str, A
 def worst_table(results: Mapping[str, Any]) -> Table:
     """The worst case at each radius, for each prediction, and without defence."""
     found, beside = results["robustness"], results["beside"]
+    front_epsilon = at_epsilon(found, results["epsilon"])["epsilon"]
     kinds = list(found["clean"])
     heads = ["ε", *(kinds if len(kinds) > 1 else ["defended"])]
     table = Table(heads + (["without defence"] if beside else []))
@@ -38,7 +39,7 @@ def worst_table(results: Mapping[str, Any]) -> Table:
         if beside:
             cells.append(share(front(beside, plain)))
         about = "no attack" if epsilon == 0 else ""
-        table.rows.append(Row(short(epsilon), about, cells, epsilon == results["epsilon"]))
+        table.rows.append(Row(short(epsilon), about, cells, epsilon == front_epsilon))
     return table
 
 

@@ -48,10 +48,11 @@ def facts(results: Mapping[str, Any]) -> list[str]:
     """The data and the run in short phrases."""
     data, found = results["data"], results["robustness"]
     shape = " × ".join(str(size) for size in data["shape"])
+    given = results["config"].get("weights") is not None
     lines = [
-        f"trained on {grouped(data['train'])} records of {shape}",
+        f"{'records' if given else 'trained on ' + grouped(data['train']) + ' records'} of {shape}",
         f"{grouped(found['records'])} attacked",
-        f"{_NORMS[found['norm']]} ε = {short(results['epsilon'])}",
+        f"{_NORMS[found['norm']]} ε = {short(at_epsilon(found, results['epsilon'])['epsilon'])}",
     ]
     date = results["provenance"].get("date")
     return [*lines, str(date)[:16].replace("T", " ")] if date else lines

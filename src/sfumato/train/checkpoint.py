@@ -75,4 +75,5 @@ def load_checkpoint(
     except StoreError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise StoreError(f"{path} is damaged ({error}): delete it and run again") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise StoreError(f"{path} is damaged ({reason}): delete it and run again") from error

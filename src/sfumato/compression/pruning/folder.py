@@ -97,7 +97,9 @@ class Folder:
         try:
             model.load_state_dict(load_file(file))
         except (SafetensorError, RuntimeError, OSError) as error:
-            raise StoreError(f"{file} is damaged ({error}): prune anew") from error
+            raise StoreError(
+                f"{file} is damaged ({error}): delete its run's folder and prune anew"
+            ) from error
 
     @property
     def _last(self) -> Path:

@@ -98,11 +98,17 @@ def analysed(
 
     Raises:
         SettingError: the network cannot be followed; a neuron reaches a layer of a kind from
-            which nothing can be removed.
+            which nothing can be removed; `keep` names a layer that is not there.
     """
     graph = dependency_graph(model, inputs)
     order = {name: number for number, (name, _) in enumerate(model.named_modules())}
     names: dict[Any, str] = {module: name for name, module in model.named_modules()}
+    for key in keep:
+        if not _kept(tuple(order), [key]):
+            raise SettingError(
+                f"keep={key!r}: the network has no such layer; its layers are "
+                f"{', '.join(name for name in order if name)[:300]}"
+            )
     names |= {parameter: name for name, parameter in model.named_parameters()}
     found = [
         made
