@@ -32,6 +32,30 @@ def dense(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
     )
 
 
+def wide(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    """A model for larger records."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(100, classes))
+
+
+def narrow(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    """A model for fewer classes."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+
+
+def flat(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    """A model that gives no logits."""
+    return torch.nn.Identity()
+
+
+def nothing(shape: tuple[int, ...], classes: int) -> None:
+    """A factory that forgot its `return`."""
+
+
+def bare() -> torch.nn.Module:
+    """A factory that takes nothing."""
+    return torch.nn.Identity()
+
+
 @pytest.fixture(autouse=True)
 def command(monkeypatch: pytest.MonkeyPatch) -> None:
     if denoise.COMMAND not in app.COMMANDS:
@@ -134,6 +158,35 @@ def test_it_resumes(
     assert "1 of 1 done" not in capsys.readouterr().out  # nothing was trained again
 
 
+def test_a_damaged_file_of_an_earlier_run(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    words = ["denoise", *QUICK, "--method", "plain", "--limit", "300", "--out", "run"]
+    assert main(words) == 0
+    whole = (here / "run/suspects.csv").read_text()
+    capsys.readouterr()
+    for name in ("suspects.safetensors", "model.safetensors"):
+        path = next((here / "run/networks").rglob(name))
+        path.write_bytes(path.read_bytes()[:-50])
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == 1
+        assert f"{name} is truncated or damaged: delete it and run again" in said
+        path.unlink()
+        assert main(words) == 0
+        assert (here / "run/suspects.csv").read_text() == whole
+        capsys.readouterr()
+
+
+def test_it_warns_where_nothing_was_learned(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    few = ["--method", "plain", "--epochs", "1", "--lr", "1e-9", "--limit", "300"]
+    assert main(["denoise", *MODEL, *few, "--out", "run"]) == 0
+    row = read_json(here / "run/results.json")["rows"][0]
+    assert row["agreement"] == pytest.approx(1 - row["flagged"] / 300)
+    assert 0.1 <= row["chance"] < 0.12
+    warning = "Warning: the network has learned next to nothing"
+    assert capsys.readouterr().out.count(warning) == 1
+    assert warning in (here / "run/report.html").read_text()
+
+
 def draw(folder: Path, name: str, level: int, size: tuple[int, int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(hash_of(name)).integers(0, 40, (*size, 3))
@@ -190,13 +243,24 @@ def test_pictures_are_brought_to_a_size(here: Path) -> None:
         (["--labels", "nowhere"], "nowhere/noise.json is not there"),
         (["--score", "spread"], "needs methods with stochastic layers"),
         (["--seeds", "0"], "must be at least 1"),
+        (["--epochs", "0"], "--epochs must be at least 1, not 0"),
+        (["--lr", "0"], "--lr must be above 0"),
+        (["--workers", "-1"], "--workers must be 0 or more"),
+        (["--model", f"{__name__}:wide"], "does not take records of shape [1, 8, 8]: "),
+        (["--model", f"{__name__}:narrow"], "tells 2 classes apart, and the data has 10"),
+        (["--model", f"{__name__}:flat"], "must give logits [2, 10] for 2 records, not [2, 1, 8"),
+        (["--model", f"{__name__}:nothing"], "must return an nn.Module, not NoneType"),
+        (["--model", f"{__name__}:bare"], "cannot be called with the shape [1, 8, 8] and 10"),
         (["--size", "8"], "a height and a width"),
         (["--data", "no/such"], "no/such"),
         (["--limit", "0"], "limit must be at least 1"),
     ],
 )
 def test_what_cannot_be_denoised(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     assert main(["denoise", *words, "--out", "run"]) == 2
-    assert message in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert not (here / "run").exists()  # the same folder can be used after it

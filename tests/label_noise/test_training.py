@@ -49,6 +49,19 @@ def test_more_classes_than_logits(method: str) -> None:
         train_with_noise(method, network, INPUTS, labels, recipe=QUICK)
 
 
+@pytest.mark.parametrize("method", ["plain", "se-snn+forward"])
+def test_make_makes_the_network(method: str) -> None:
+    wrong: Any = network()
+    with pytest.raises(SettingError, match="a function that makes the network, not a Sequential"):
+        train_with_noise(method, wrong, INPUTS, LABELS, recipe=QUICK)
+    wrong = None
+    with pytest.raises(SettingError, match="a function that makes the network, not a NoneType"):
+        train_with_noise(method, wrong, INPUTS, LABELS, recipe=QUICK)
+    wrong = lambda: None  # noqa: E731
+    with pytest.raises(SettingError, match=r"must return an nn\.Module, not NoneType"):
+        train_with_noise(method, wrong, INPUTS, LABELS, recipe=QUICK)
+
+
 def test_quality() -> None:
     logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
     found = quality(Fixed(logits), torch.arange(4), torch.tensor([0, 1, 1, 1]))

@@ -12,7 +12,7 @@ from sfumato.errors import StoreError
 from sfumato.files import read_json, write_json
 from sfumato.report.denoise import render_denoise, validate_denoise, write_denoise
 from sfumato.report.denoise_pictures import certainty_grid, suspect_grid
-from sfumato.report.denoise_tables import over_seeds, quality_table, suspects_table
+from sfumato.report.denoise_tables import over_seeds, quality_table, short_files, suspects_table
 from sfumato.report.denoise_words import verdict
 from tests.report.test_page import Page, check_self_contained
 
@@ -125,12 +125,50 @@ def test_the_verdict_says_what_is_known() -> None:
     doubtful = " ".join(verdict(unknown()))
     assert "Nobody knows how many of them are wrong" in doubtful
     assert "Their labels were taken as right." in doubtful
-    assert "learned too little" not in doubtful
-    assert "learned too little" in verdict({**unknown(), "flagged": 60})[1]
+    assert "Warning" not in doubtful
+    assert "has learned too little" in verdict({**unknown(), "flagged": 60})[0]
     useful = sample()
     for one in useful["rows"]:
         one["spread_auc"] = 0.9
     assert not any("does not tell" in line for line in verdict(useful))
+
+
+@pytest.mark.parametrize(
+    ("agreement", "chance", "word"),
+    [
+        (0.1, 0.1, "next to nothing"),
+        (0.18, 0.1, "next to nothing"),
+        (0.2, 0.1, "too little"),
+        (0.49, 0.1, "too little"),
+        (0.5, 0.1, None),
+        (0.92, 0.92, "next to nothing"),
+        (0.96, 0.92, None),
+    ],
+)
+def test_a_network_that_has_learned_nothing(
+    agreement: float, chance: float, word: str | None
+) -> None:
+    results = unknown()
+    results["rows"][0] |= {"agreement": agreement, "chance": chance}
+    results["verdict"] = verdict(results)
+    validate_denoise(results)
+    first, second = results["verdict"][:2]
+    assert ("Warning" in first) == (word is not None)
+    if word is not None:
+        assert f"has learned {word}, and the list of suspects means nothing" in first
+        assert "is the given label of" in second and "Train longer (--epochs, --lr)" in second
+        assert first in render_denoise(results, {}).replace("\u00a0", " ")
+        results["rows"][0]["wrong"] = 0.4
+        assert "is the true label of" in verdict(results)[1]
+
+
+def test_files_are_told_apart() -> None:
+    long = ["pets/train/cat/1.png", "pets/train/dog/1.png", ""]
+    assert short_files(long) == ["cat/1.png", "dog/1.png", ""]
+    assert short_files(["a/b/cat/1.png", "a/c/cat/1.png"]) == ["b/cat/1.png", "c/cat/1.png"]
+    assert short_files(["/a/cat/1.png"]) == ["cat/1.png"]
+    assert short_files(["1.png", "a/2.png"]) == ["1.png", "a/2.png"]
+    assert "<code>cat/picture.png</code>" in render_denoise(unknown(), {})
 
 
 def test_tables() -> None:

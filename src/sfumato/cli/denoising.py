@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sfumato.cli.denoise import DenoiseOptions
-from sfumato.cli.denoising_cell import DenoiseJob, cell_name, denoise_cell
+from sfumato.cli.denoising_cell import KEPT, DenoiseJob, cell_name, denoise_cell
 from sfumato.cli.denoising_data import Material, file_names, gather_material
 from sfumato.cli.folder import RunFolder
+from sfumato.cli.models import check_model
 from sfumato.cli.progress import Display
 from sfumato.cli.settings import worker_count
-from sfumato.errors import SettingError
+from sfumato.errors import SettingError, StoreError
 from sfumato.files import atomic, write_json
 from sfumato.label_noise import METHODS, NoisyLabels
 from sfumato.report.denoise import DENOISE_SCHEMA, validate_denoise, write_denoise
@@ -36,10 +39,12 @@ def denoise(options: DenoiseOptions, folder: RunFolder) -> list[str]:
     Raises:
         SettingError: options that do not go together.
         DataError: records or labels that cannot be used.
+        StoreError: saved labels or a file of the interrupted run that cannot be read.
     """
     rates = check_options(options)
     material = gather_material(options)
     job = DenoiseJob(options, material.train, material.test, folder.path)
+    workers = _check(job)
     cells = [
         Cell(
             cell_name(method, rate, seed),
@@ -50,12 +55,13 @@ def denoise(options: DenoiseOptions, folder: RunFolder) -> list[str]:
         for rate in rates
         for seed in range(options.seeds)
     ]
+    _forget(cells, folder.path)
     with Display(folder.path) as display:
         display.on_plan(len(cells))
         found = run_cells(
             cells,
             folder.path / "cells",
-            workers=worker_count(options.workers),
+            workers=workers,
             on_done=display.on_done,
         )
     results = _results(options, folder, material, job, list(found.values()))
@@ -77,8 +83,7 @@ def check_options(options: DenoiseOptions) -> tuple[float | None, ...]:
             raise SettingError(f"--method {name} is unknown; there are {', '.join(METHODS)}")
     if not options.method or len(set(options.method)) < len(options.method):
         raise SettingError("--method takes one or more different names")
-    if options.seeds < 1 or options.show < 1:
-        raise SettingError("--seeds and --show must be at least 1")
+    _check_numbers(options)
     if options.score == "spread" and any("se-snn" not in name for name in options.method):
         raise SettingError("--score spread needs methods with stochastic layers, such as se-snn")
     if options.noise == "none":
@@ -90,6 +95,31 @@ def check_options(options: DenoiseOptions) -> tuple[float | None, ...]:
     if any(not 0 <= rate < 1 for rate in options.rate):
         raise SettingError("--rate takes shares from 0 up to, not including, 1")
     return tuple(dict.fromkeys(options.rate)) or (0.2,)
+
+
+def _check_numbers(options: DenoiseOptions) -> None:
+    if options.seeds < 1 or options.show < 1:
+        raise SettingError("--seeds and --show must be at least 1")
+    if options.epochs is not None and options.epochs < 1:
+        raise SettingError(f"--epochs must be at least 1, not {options.epochs}")
+    if options.lr is not None and not options.lr > 0:
+        raise SettingError(f"--lr must be above 0, not {options.lr}")
+
+
+def _check(job: DenoiseJob) -> int:
+    """Say before the work what cannot be used; nothing is written. The number of processes."""
+    check_model(job.options.model, job.train)
+    if job.options.labels is not None:
+        job.given(None, 0)
+    return worker_count(job.options.workers)
+
+
+def _forget(cells: Sequence[Cell], out: Path) -> None:
+    """Take back what is finished and has lost its files; its last checkpoint makes them anew."""
+    for cell in cells:
+        kept = out / "networks" / cell.name
+        if not all((kept / name).is_file() for name in KEPT):
+            cell.path(out / "cells").unlink(missing_ok=True)
 
 
 def _results(
@@ -137,7 +167,7 @@ def _list(
 ) -> tuple[list[dict[str, Any]], dict[str, list[int]]]:
     """Write suspects.csv, the network and the pictures; the rows that are shown, and fig. 3c."""
     place = job.out / "networks" / cell_name(chosen["method"], chosen["rate"], chosen["seed"])
-    columns = load_file(place / "suspects.safetensors")
+    _, columns = (_read(place / name) for name in KEPT)
     noisy = job.given(chosen["rate"], chosen["seed"])
     names = file_names(options.data, material.places.tolist())
     rows = _rows(columns, chosen["flagged"], material, names, noisy)
@@ -153,6 +183,15 @@ def _list(
     _pictures(job, columns["records"][: options.show], ends)
     given = job.train.labels if noisy is None else noisy.labels
     return shown, {key: given[some].tolist() for key, some in ends.items()}
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoreError(
+            f"{path} is truncated or damaged: delete it and run again ({error})"
+        ) from error
 
 
 def _rows(

@@ -40,6 +40,8 @@ NOISES: dict[str, type[LabelNoise]] = {
     "symmetric": SymmetricFlips,
     "instance": InstanceFlips,
 }
+KEPT = ("model.safetensors", "suspects.safetensors")
+"""What a training leaves behind for the list."""
 CURVE = 101
 """So many points of how many wrong labels are found by looking at the first so many."""
 
@@ -121,6 +123,7 @@ def denoise_cell(job: DenoiseJob, method: str, rate: float | None, seed: int) ->
         "accuracy": trained.accuracy,
         "calibration_error": trained.calibration_error,
         "flagged": found.flagged,
+        **_learned(found, labels if noisy is None else noisy.clean),
         "doubt": by,
         **_against_truth(found, trained, doubt, by, noisy),
     }
@@ -178,13 +181,27 @@ def doubts(model: nn.Module, inputs: Tensor) -> tuple[Tensor, str]:
 
 def _keep(folder: Path, model: nn.Module, found: Suspects, doubt: Tensor) -> None:
     prepare_folder(folder)
-    with atomic(folder / "model.safetensors") as part:
+    with atomic(folder / KEPT[0]) as part:
         save_model(model, str(part))
     columns = {name: getattr(found, name) for name in ("records", "given", "guessed", "score")}
-    with atomic(folder / "suspects.safetensors") as part:
+    with atomic(folder / KEPT[1]) as part:
         save_file(
             {name: one.contiguous() for name, one in columns.items()} | {"doubt": doubt}, part
         )
+
+
+def _learned(found: Suspects, believed: Tensor) -> dict[str, float]:
+    """How often the network's class is the label, and how often the most common label is.
+
+    Args:
+        found: all records with the network's class.
+        believed: by record number, the true labels where they are known, else the given ones.
+    """
+    labels = believed.cpu()[found.records]
+    return {
+        "agreement": float((found.guessed == labels).double().mean()),
+        "chance": float(labels.bincount().max()) / len(labels),
+    }
 
 
 def _against_truth(

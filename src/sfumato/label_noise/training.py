@@ -108,7 +108,8 @@ def train_with_noise(
     Raises:
         DataError: labels of one class, not whole or below 0, another number than of records, NaN in
             the records, or a loss that became NaN.
-        SettingError: an unknown method, or fewer logits than classes.
+        SettingError: an unknown method, a network where a function that makes one is needed, or
+            fewer logits than classes.
         StoreError: the folder holds another training, or a damaged one.
         MissingDependency: a package of `sfumato[denoise]` is not installed.
 

@@ -72,12 +72,25 @@ def suspects_table(results: Mapping[str, Any]) -> Table:
     known = any("wrong" in row for row in rows)
     heads = ["record", "given", "looks like", "score", *(["file"] if named else [])]
     table = Table([*heads, *(["in truth"] if known else [])])
-    for row in rows:
+    files = short_files([row["file"] for row in rows])
+    for row, file in zip(rows, files, strict=True):
         cells: list[Cell] = [row["given"], row["guessed"], number(row["score"], 2)]
         if named:
-            cells.append(Markup("<code>{}</code>").format(row["file"].rsplit("/", 1)[-1]))
+            cells.append(Markup("<code>{}</code>").format(file))
         if known:
             wrong = Markup("<strong>wrong</strong>")
             cells.append(wrong if row.get("wrong") else "right")
         table.rows.append(Row(str(row["record"]), "", cells))
     return table
+
+
+def short_files(files: Sequence[str]) -> list[str]:
+    """The files without the folders that all of them share; folder and name stay in any case."""
+    parts = [file.split("/") for file in files]
+    named = [one for one in parts if one != [""]]
+    shared = 0
+    for level in zip(*(one[:-2] for one in named), strict=False):
+        if len(set(level)) > 1:
+            break
+        shared += 1
+    return ["/".join(one[shared:]) for one in parts]

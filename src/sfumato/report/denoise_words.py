@@ -50,13 +50,10 @@ def verdict(results: Mapping[str, Any]) -> list[str]:
     count, total = results["flagged"], results["data"]["train"]
     chosen = headline_row(results)
     share = percent(round(count / total, 3))
-    lines = [f"{grouped(count)} of {grouped(total)} labels look wrong ({share})."]
-    if 2 * count > total:
-        lines.append(
-            "The network disagrees with more than half of the labels: it has learned too little, "
-            "or the labels do not belong to these records. Train longer (--epochs, --lr) or give "
-            "another --model before you believe the list."
-        )
+    lines = [
+        *learned_too_little(results),
+        f"{grouped(count)} of {grouped(total)} labels look wrong ({share}).",
+    ]
     found = chosen["detection"]
     if found is not None:
         lines.append(
@@ -75,6 +72,32 @@ def verdict(results: Mapping[str, Any]) -> list[str]:
             f"(AUC {number(chosen['spread_auc'], 2)}; guessing has 0.50)."
         )
     return lines
+
+
+def learned_too_little(results: Mapping[str, Any]) -> list[str]:
+    """A warning where the list means nothing, because the network knows too few of the labels.
+
+    It has learned nothing where it gets less than a tenth of the way from naming the most common
+    label always (`chance`) to knowing every label, and too little where it knows less than half.
+    """
+    chosen = headline_row(results)
+    agreement = chosen.get("agreement")
+    if agreement is None:  # an older run: what is held wrong is what it disagrees with
+        agreement = 1 - results["flagged"] / results["data"]["train"]
+    chance = chosen.get("chance") or 0.0
+    nothing = agreement <= chance + 0.1 * (1 - chance)
+    if not nothing and agreement >= 0.5:
+        return []
+    whose = "given" if chosen["wrong"] is None else "true"
+    known = f"Its class is the {whose} label of {percent(round(agreement, 3))} of the records"
+    if nothing and chance:
+        known += f"; naming the most common label always gets {percent(round(chance, 3))}"
+    return [
+        f"Warning: the network has learned {'next to nothing' if nothing else 'too little'}, and "
+        "the list of suspects means nothing.",
+        f"{known}. Train longer (--epochs, --lr) or give another --model. If that does not help, "
+        "the labels may not belong to these records.",
+    ]
 
 
 def _on_test(results: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from sfumato.compression.pruning.identity import tag_of
-from sfumato.errors import StoreError
+from sfumato.errors import SettingError, StoreError
 from sfumato.files import prepare_folder, read_json, write_json
 from sfumato.label_noise.checks import fingerprint
 from sfumato.label_noise.outputs import check_takes
@@ -37,6 +37,9 @@ class Job:
         progress: called after every epoch with stage, epoch, epochs and loss.
         losses: the mean loss of each epoch, stage by stage; filled as stages are run. None where
             the process was killed after an epoch and before its loss was noted.
+
+    Raises:
+        SettingError: `make` is a network, or nothing that can be called.
     """
 
     make: MakeNetwork
@@ -49,10 +52,23 @@ class Job:
     progress: Progress = silent
     losses: dict[str, Losses] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.make, nn.Module) or not callable(self.make):
+            raise SettingError(
+                f"make must be a function that makes the network, not a {type(self.make).__name__}:"
+                " every training begins with a new one; give for example lambda: MyNetwork()"
+            )
+
+    def _made(self) -> nn.Module:
+        made = self.make()
+        if not isinstance(made, nn.Module):
+            raise SettingError(f"make must return an nn.Module, not {type(made).__name__}")
+        return made
+
     def network(self, change: Callable[[nn.Module, Sequence[str] | None], nn.Module]) -> nn.Module:
         """A new network, changed; equal seeds give equal weights before the change."""
         with seeded(self.seed, "network"):
-            return change(self.make(), self.layers)
+            return change(self._made(), self.layers)
 
     def train(
         self,
@@ -114,7 +130,7 @@ class Job:
         if self.folder is None:
             return
         with seeded(self.seed, "network"):
-            network = tag_of(repr(self.make()))
+            network = tag_of(repr(self._made()))
         mine = {
             "method": described(method),
             "recipe": described(self.recipe),
