@@ -26,6 +26,18 @@ def test_the_standard_suite() -> None:
     assert names(quick=True, undefended=nn.Linear(4, 3))[-2:] == ["transfer", "square"]
 
 
+def test_queries_of_the_black_box() -> None:
+    """A noisy model's cost 2 · draws evaluations each: they are fewer, and still dearer."""
+
+    def queries(**settings: Any) -> int:
+        (found,) = [one for one in standard_attacks(**settings) if isinstance(one, Square)]
+        return found.queries
+
+    assert queries() == 2000
+    assert queries(draws=8) == 300
+    assert queries(quick=True) == queries(quick=True, draws=8) == 100
+
+
 def test_every_prediction_of_a_stochastic_model_is_attacked() -> None:
     attacks = standard_attacks(draws=4)
     entries = entries_of(attacks, "linf", stochastic=True, has_mean=True)

@@ -23,7 +23,7 @@ class ConsistencyLoss:
 
     Args:
         draws: m; a step costs m passes.
-        weight: λ. The paper takes 5 to 20 on MNIST and CIFAR-10.
+        weight: λ. A larger one asks for more agreement, at the cost of the task.
         entropy: η, which keeps the average from being more certain than its draws.
 
     Raises:

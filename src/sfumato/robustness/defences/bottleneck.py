@@ -60,13 +60,14 @@ class BottleneckLoss:
 def vib(model: nn.Module, layer: str | None = None, *, beta: float = 1e-3) -> Defence:
     """Deep VIB, the deep variational information bottleneck (Alemi et al. 2017).
 
-    As in its authors' code the raw scale starts 5 below the random one, so that noise starts
-    small. Where an activation follows the layer, it follows the sample; the paper has none there.
+    The raw scale starts 5 below the random one, so that noise starts small, as public
+    implementations have it. Where an activation follows the layer, it follows the sample; the
+    paper has none there.
 
     Args:
         model: with linear layers or convolutions; it is copied.
         layer: the layer's name; the last hidden one when None.
-        beta: β; the paper's MNIST range is 1e-4 to 1e-1.
+        beta: β, per nat.
 
     Raises:
         SettingError: there is no such layer, or a negative β.
