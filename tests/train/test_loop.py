@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import DataError
-from sfumato.train import accuracy, predictions, train_classifier
+from sfumato.errors import DataError, StoreError
+from sfumato.train import accuracy, cross_entropy, predictions, train_classifier
 from tests.train.toys import RECIPE, network, problem, same_state
 
 
@@ -142,3 +142,17 @@ def test_predictions_are_made_in_evaluation_mode(training: bool) -> None:
 def test_accuracy_is_a_share() -> None:
     inputs = torch.eye(4)
     assert accuracy(nn.Identity(), inputs, torch.tensor([0, 1, 2, 0])) == 0.75
+
+
+@pytest.mark.parametrize("other", ["records", "labels", "loss"])
+def test_a_checkpoint_of_other_records_or_another_loss(tmp_path: Path, other: str) -> None:
+    (inputs, labels), settings = problem(), {"seed": 5, "checkpoint": tmp_path / "run"}
+    train_classifier(network(), inputs, labels, RECIPE, **settings)
+    if other == "records":
+        inputs = inputs + 1
+    elif other == "labels":
+        labels = labels.flip(0)
+    else:
+        settings["loss"] = lambda model, batch: 2 * cross_entropy(model, batch)
+    with pytest.raises(StoreError, match="run with other settings"):
+        train_classifier(network(), inputs, labels, RECIPE, **settings)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from sfumato.errors import DataError, SettingError
 from sfumato.train.checkpoint import load_checkpoint, save_checkpoint
+from sfumato.train.identity import tag_of
 from sfumato.train.recipe import Recipe
-from sfumato.train.seed import derive, generator, seeded
+from sfumato.train.seed import generator, seeded
 
 Progress: TypeAlias = Callable[[dict[str, Any]], None]
 Augment: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
@@ -94,7 +95,8 @@ def train_classifier(
         raise DataError(f"{len(inputs)} records with {len(labels)} labels cannot be learned from")
     optimizer = recipe.optimizer_for(model)
     epochs = recipe.epochs_for(len(inputs))
-    tag = f"{derive(recipe, seed, len(inputs)):x}"
+    # Another loss or other records would go on from what these have taught.
+    tag = "" if checkpoint is None else tag_of(recipe, seed, loss, inputs, labels)
     done, _ = load_checkpoint(checkpoint, model, optimizer, tag)
     for epoch in range(done, epochs):
         with seeded(seed, "epoch", epoch):

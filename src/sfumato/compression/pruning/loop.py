@@ -14,13 +14,13 @@ from sfumato.compression.importance import Importance, Taylor
 from sfumato.compression.pruning.budget import Budget
 from sfumato.compression.pruning.checks import check_data, check_logits
 from sfumato.compression.pruning.folder import Folder
-from sfumato.compression.pruning.identity import tag_of
 from sfumato.compression.pruning.pruned import Pruned, restored
 from sfumato.compression.pruning.run import Plan, Run
 from sfumato.compression.pruning.tuning import wrong
 from sfumato.compression.wiring import Wiring
 from sfumato.errors import SettingError
 from sfumato.train import BatchLoss, Progress, Recipe, cross_entropy, silent, train_classifier
+from sfumato.train.identity import tag_of
 from sfumato.train.loop import Augment
 
 TUNING = Recipe(batch_size=128, lr=3e-4, schedule="constant")

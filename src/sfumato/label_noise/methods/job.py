@@ -9,12 +9,12 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from sfumato.compression.pruning.identity import tag_of
 from sfumato.errors import SettingError, StoreError
 from sfumato.files import prepare_folder, read_json, write_json
 from sfumato.label_noise.checks import fingerprint
 from sfumato.label_noise.outputs import check_takes
 from sfumato.train import BatchLoss, Progress, Recipe, derive, seeded, silent, train_classifier
+from sfumato.train.identity import tag_of
 
 MakeNetwork = Callable[[], nn.Module]
 Losses = list[float | None]

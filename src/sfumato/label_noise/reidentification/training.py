@@ -11,7 +11,6 @@ from typing import Any, Literal, final, get_args
 
 from torch import Tensor, nn
 
-from sfumato.compression.pruning.identity import tag_of
 from sfumato.errors import SettingError
 from sfumato.files import prepare_folder
 from sfumato.label_noise.checks import check_labels, check_records, fingerprint
@@ -34,6 +33,7 @@ from sfumato.train import (
     silent,
     train_classifier,
 )
+from sfumato.train.identity import tag_of
 
 ReidentificationMethod = Literal[
     "parallel", "bootstrap-hard", "bootstrap-soft", "forward-argmax", "dropout", "se-snn"

@@ -1,4 +1,4 @@
-"""What makes one run of pruning another: a tag that is the same in every process."""
+"""What makes one run another: a tag that is the same in every process."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import pytest
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sfumato.compression.pruning.identity import tag_of
 from sfumato.errors import StoreError
 from sfumato.train import Batch, cross_entropy
+from sfumato.train.identity import tag_of
 from tests.compression.pruning.runs import run
 
 
