@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,24 +11,14 @@ from safetensors.torch import save_file
 
 from sfumato.errors import OutputError
 from sfumato.files import atomic
-
-
-@contextmanager
-def nearly_full() -> Iterator[None]:
-    """Files of this process may hold 2,000 bytes and no more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.disk import nearly_full
 
 
 def test_safetensors_on_a_full_disk(tmp_path: Path) -> None:
     target = tmp_path / "network.safetensors"
     target.write_text("before")
     full = pytest.raises(OutputError, match=r"disk full while writing .*network\.safetensors")
-    with full, nearly_full(), atomic(target) as part:
+    with full, nearly_full(2000), atomic(target) as part:
         save_file({"weight": torch.zeros(10_000)}, part)
     assert target.read_text() == "before"
     assert list(tmp_path.iterdir()) == [target]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import sfumato as sf
-from sfumato.cli.settings import override
+from sfumato.cli.common.settings import override
 from sfumato.obfuscation import Plan
 
 _COLUMNS = {

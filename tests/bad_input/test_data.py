@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -210,6 +211,34 @@ def test_an_unreadable_picture(
         lambda: gather(load(folder)),
     )
     assert "BytesIO" not in message
+
+
+@pytest.fixture
+def folders(tmp_path: Path, pixels: np.ndarray) -> Path:
+    """Picture files in a folder for each of two classes."""
+    for kind in ("cat", "dog"):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        for number, one in enumerate(pixels):
+            (tmp_path / "pets" / kind / f"{number}.png").write_bytes(encode(one))
+    return tmp_path / "pets"
+
+
+@pytest.mark.parametrize("number", [0, 5])  # the first is looked at for its colours
+def test_a_broken_file_is_named(folders: Path, number: int) -> None:
+    file = folders / "dog" / f"{number}.png"
+    file.write_bytes(file.read_bytes()[:-30])
+    told(
+        rf"cannot be read \(.+\): remove or replace .*dog.{number}\.png",
+        lambda: gather(load(folders)),
+    )
+    file.write_bytes(b"no picture")
+    told(rf"replace .*dog.{number}\.png", lambda: gather(load(folders)))
+
+
+def test_a_single_folder_has_no_classes(folders: Path) -> None:
+    shutil.rmtree(folders / "dog")
+    told("need a folder for each class, and two classes at least", lambda: load(folders))
+    told("need a folder for each class, and two classes at least", lambda: splits(folders))
 
 
 def test_a_missing_picture(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from sfumato.cli import main
 from sfumato.cli.demo import DemoOptions
-from sfumato.cli.fit import FitOptions
-from sfumato.cli.train import TrainOptions
+from sfumato.cli.fit.command import FitOptions
+from sfumato.cli.train.command import TrainOptions
 from sfumato.files import read_json
 from sfumato.obfuscation import Plan
 from sfumato.privacy import DecoderSettings, measure_leak
@@ -121,9 +124,9 @@ def test_fit_release_and_training_on_releases(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     """The road of two parties: one has the records, the other gets releases."""
-    monkeypatch.setattr("sfumato.cli.fitting.Recipe", lambda: QUICK)
+    monkeypatch.setattr("sfumato.cli.fit.run.Recipe", lambda: QUICK)
     attack = partial(measure_leak, settings=DecoderSettings(steps=0))
-    monkeypatch.setattr("sfumato.cli.fitting.measure_leak", attack)
+    monkeypatch.setattr("sfumato.cli.fit.run.measure_leak", attack)
     words = ["--limit", "300", "--epochs", "1", "--labels_known", "--out", "fit"]
     assert main(["fit", *words]) == 0
     assert read_json(here / "fit/results.json")["leak"]["n"] == 1
@@ -156,3 +159,32 @@ def test_fit_release_and_training_on_releases(
     results = read_json(here / "two/results.json")
     assert results["released"]["tested_on"] == "held-out releases"
     assert "read off the noise" in results["verdict"][1]
+
+
+@pytest.fixture
+def pets(here: Path) -> Path:
+    """Picture files in a folder for each of two classes."""
+    for kind in ("cat", "dog"):
+        (here / "pets" / kind).mkdir(parents=True)
+        for number in range(10):
+            grey = np.random.default_rng(number).integers(0, 255, (8, 8), dtype=np.uint8)
+            Image.fromarray(grey).save(here / "pets" / kind / f"{number}.png")
+    return here / "pets"
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "fit", "prune", "defend", "denoise"])
+def test_a_folder_that_cannot_be_learned_from(
+    command: str, pets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [command, "--data", "pets", "--out", "run"]
+    broken = pets / "dog" / "7.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:40])
+    assert main(words) == 2
+    assert str(Path("dog") / "7.png") in capsys.readouterr().err
+    broken.write_bytes(whole)
+    shutil.rmtree(pets / "cat")
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "a folder for each class, and two classes at least" in said
+    assert said.count("\n") == 1

@@ -59,6 +59,24 @@ def test_settings_of_a_layer_are_kept() -> None:
     assert isinstance(same, nn.Conv2d) and same.padding == "same"
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_groups_cost_at_most_a_rounding(groups: int, bias: bool) -> None:
+    layer = StochasticConv2d(4, 8, 3, groups=groups, bias=bias)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    plain, inputs = collapse(layer), torch.randn(16, 4, 9, 9)
+    with sf.sampling(layer, "mean"):
+        mean = layer(inputs)
+    found = plain(inputs)
+    if groups == 1 or not bias:
+        assert torch.equal(mean, found)
+        return
+    unbiased = found - plain.get_parameter("bias")[:, None, None]
+    unit = torch.finfo(torch.float32).eps * torch.maximum(found.abs(), unbiased.abs())
+    assert bool(((mean - found).abs() <= 2 * unit).all())
+
+
 def test_a_layer_under_two_names_stays_one() -> None:
     layer = StochasticLinear(3, 3)
     plain = collapse(nn.Sequential(layer, nn.ReLU(), layer))

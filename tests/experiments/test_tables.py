@@ -15,7 +15,7 @@ from experiments.tradeoff.learners import LEARNERS
 from experiments.tradeoff.mechanisms import MECHANISMS
 from experiments.tradeoff.setup import setup_of
 from experiments.tradeoff.table import points_of
-from sfumato.cli.settings import override
+from sfumato.cli.common.settings import override
 from sfumato.errors import SettingError
 from sfumato.obfuscation import Plan
 from sfumato.report import validate

@@ -17,7 +17,7 @@ from torch import nn
 
 import sfumato as sf
 from sfumato.errors import SettingError
-from sfumato.report.schema import validate
+from sfumato.report.obfuscation.schema import validate
 from sfumato.train import Recipe
 from tests.obfuscation import tiny
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from sfumato.data.journal import JOURNAL, Journal
 from sfumato.errors import DataError, OutputError, SettingError, StoreError
 from sfumato.files import sha256
 from sfumato.obfuscation.release import release_dataset
+from tests.disk import nearly_full
 from tests.obfuscation.stand_in import Labelled, Numbers, StandIn, Stream
 
 NAMES = [f"train-{number:05d}-of-00004.parquet" for number in range(4)]
@@ -223,17 +223,6 @@ def test_the_manifest_tells_nothing_of_the_records(tmp_path: Path) -> None:
     assert differing == {"shards", "sha256"}
 
 
-@contextmanager
-def small_disk(limit: int) -> Iterator[None]:
-    """No file may grow beyond `limit` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 class Louder(StandIn):
     """Compresses well at first, and badly from record 600 on."""
 
@@ -242,7 +231,7 @@ class Louder(StandIn):
 
 
 def test_a_full_disk_keeps_whole_shards(tmp_path: Path) -> None:
-    with small_disk(8000), pytest.raises(OutputError, match=r"disk full while writing .*00002-of"):
+    with nearly_full(8000), pytest.raises(OutputError, match=r"disk full while writing .*00002-of"):
         release_dataset(Louder(), Labelled(1000), tmp_path, shard_size=300)
     before = whole_shards(tmp_path)
     assert names(tmp_path) == [".release-unfinished.jsonl", ".release.lock", *NAMES[:2]]

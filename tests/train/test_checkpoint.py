@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from torch import nn, optim
 
 from sfumato.errors import OutputError, StoreError
 from sfumato.train.checkpoint import load_checkpoint, save_checkpoint
+from tests.disk import nearly_full
 from tests.train.toys import network, problem, same_state
 
 
@@ -121,24 +119,10 @@ def test_a_save_that_fails_leaves_the_last_one(path: Path, monkeypatch: pytest.M
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-@contextmanager
-def nearly_full() -> Iterator[None]:
-    """Files of this process may hold 2,000 bytes and no more, as on a disk that is nearly full.
-
-    Not a fixture: pytest writes its own progress, maybe to a file, before it leaves a fixture.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_disk_that_is_full_in_the_middle(path: Path) -> None:
     # torch makes a RuntimeError without a reason of what the system says.
     full = pytest.raises(OutputError, match=r"disk full while writing .*run\.checkpoint")
-    with full, nearly_full():
+    with full, nearly_full(2000):
         save_checkpoint(path, 4, nn.Linear(100, 100), None, "tag")
     assert load(path) == (3, [{"loss": 0.5}])
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]

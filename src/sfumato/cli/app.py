@@ -14,10 +14,10 @@ from typing import Any
 from jsonargparse import Namespace
 
 from sfumato.cli import audit, bench, defend, demo, denoise, fit, prune, release, report, train
-from sfumato.cli.bounds import BoundPassed
-from sfumato.cli.command import Command
-from sfumato.cli.folder import RunFolder
-from sfumato.cli.parser import build, complaint, merged, nested, spelled_out
+from sfumato.cli.common.bounds import BoundPassed
+from sfumato.cli.common.command import Command
+from sfumato.cli.common.folder import RunFolder
+from sfumato.cli.common.parser import build, complaint, merged, nested, spelled_out
 from sfumato.errors import SfumatoError
 from sfumato.files import output_error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal, final
 
-from sfumato.cli.command import Command
-from sfumato.cli.folder import RunFolder
+from sfumato.cli.common.command import Command
+from sfumato.cli.common.folder import RunFolder
 
 
 @final
@@ -39,7 +39,7 @@ class BenchOptions:
 def run(options: BenchOptions, folder: RunFolder | None) -> list[str]:
     """Measure, write results.json, and return the table."""
     from sfumato.bench import Setting, headline, run_layers, table
-    from sfumato.cli.progress import Display
+    from sfumato.cli.common.progress import Display
     from sfumato.files import write_json
 
     assert folder is not None

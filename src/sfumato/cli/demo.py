@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from sfumato.cli.command import Command
-from sfumato.cli.folder import RunFolder
+from sfumato.cli.common.command import Command
+from sfumato.cli.common.folder import RunFolder
 
 LIMIT = 3000
 """Records that a demo takes unless it is asked for more: some minutes of work, not hours."""
@@ -44,7 +44,7 @@ class DemoOptions:
 
 def run(options: DemoOptions, folder: RunFolder | None) -> list[str]:
     """Run the rounds and write the report."""
-    from sfumato.cli.rounds import run_rounds
+    from sfumato.cli.common.rounds import run_rounds
 
     assert folder is not None
     limit = options.limit if options.limit is not None else LIMIT

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from sfumato.cli.command import Command
-from sfumato.cli.folder import RunFolder
+from sfumato.cli.common.command import Command
+from sfumato.cli.common.folder import RunFolder
 from sfumato.errors import SfumatoError
 from sfumato.files import read_json
 
@@ -29,7 +29,7 @@ def run(options: ReportOptions, _: RunFolder | None) -> list[str]:
 
 def _writer(run: Path) -> Callable[[str], Path]:
     from sfumato import report
-    from sfumato.cli.audit_results import write_page
+    from sfumato.cli.audit.results import write_page
 
     if (run / "privacy_card.json").is_file():
         return write_page

@@ -21,7 +21,9 @@ def collapse(model: nn.Module) -> nn.Module:
 
     The copy is the plain network: torch's own layers, the function that
     `sfumato.sampling(model, "mean")` gives bit by bit, and no cost beyond it (spec 4 §4.1,
-    "Testing").
+    "Testing"). Only a stochastic convolution with groups and a bias is one rounding away: it adds
+    its bias to the rounded sum, torch's to the sum itself, so that they differ by at most two units
+    in the last place of the larger of sum and result.
 
     Args:
         model: a network with `StochasticLinear` or `StochasticConv1d/2d/3d` layers, or without.

@@ -58,7 +58,10 @@ def _choose(
             return name
     if found:
         raise DataError(f"{where} has several {kind} columns: name one with {setting}; {columns}")
-    raise DataError(f"{where} has no {kind} column: {columns}")
+    hint = ""
+    if kind == "label" and all(map(_is_picture, features.values())):  # what a lone folder gives
+        hint = ". Pictures in folders need a folder for each class, and two classes at least"
+    raise DataError(f"{where} has no {kind} column: {columns}{hint}")
 
 
 def _kind(feature: Any) -> str:

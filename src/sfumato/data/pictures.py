@@ -54,7 +54,7 @@ def count_channels(cells: Iterable[Any], where: str) -> int:
                 if picture.mode not in _GREY:
                     return 3
         except _UNREADABLE as error:
-            raise _unreadable(where, error) from error
+            raise _unreadable(where, error, cell) from error
     return 1
 
 
@@ -64,7 +64,7 @@ def _decode(cell: Any, channels: int, name: str) -> np.ndarray:
         with _open(cell, name) as picture:
             return _pixels(picture, channels)
     except _UNREADABLE as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(name, error, cell) from error
 
 
 def _open(cell: Any, name: str) -> Image.Image:
@@ -78,7 +78,7 @@ def _open(cell: Any, name: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=formats)
     except Image.DecompressionBombError as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(name, error, cell) from error
 
 
 def _pixels(picture: Image.Image, channels: int) -> np.ndarray:
@@ -102,10 +102,11 @@ def _scaled(pixels: np.ndarray) -> Tensor:
     return batch if batch.is_floating_point() else batch.float().div_(255)
 
 
-def _unreadable(name: str, error: Exception) -> DataError:
+def _unreadable(name: str, error: Exception, cell: Any) -> DataError:
     if isinstance(error, DataError):
         return error
     reason = (str(error) or type(error).__name__).splitlines()[0]
     if "cannot identify image file" in reason:  # what follows is the address of a buffer
         reason = "not a known picture format"
-    return DataError(f"the picture of {name} cannot be read ({reason}): remove or replace it")
+    file = (cell.get("path") if isinstance(cell, dict) else None) or "it"
+    return DataError(f"the picture of {name} cannot be read ({reason}): remove or replace {file}")

@@ -149,7 +149,7 @@ def check_classes(labels: Tensor, where: str) -> None:
     if bool((labels == labels[0]).all()):
         raise DataError(
             f"all {len(labels)} records of {where} have the label {int(labels[0])}: "
-            "at least two classes are needed"
+            "at least two classes are needed, so give records of another one too"
         )
 
 

@@ -43,6 +43,16 @@ def label_doubts(chances: Tensor, labels: Tensor) -> Tensor:
     return 1 - torch.from_numpy(np.asarray(quality, dtype=np.float64))
 
 
+def check_cleanlab() -> None:
+    """Raise before long work what would be raised after it.
+
+    Raises:
+        MissingDependency: cleanlab is not installed.
+    """
+    _package("filter")
+    _package("rank")
+
+
 def _checked(chances: Tensor, labels: Tensor) -> tuple[Any, Any]:
     if chances.dim() != 2 or len(chances) != len(labels):
         raise DataError(

@@ -12,15 +12,15 @@ except ImportError as error:
         f'the report needs {error.name}, which is not installed: pip install "sfumato[report]"'
     ) from error
 
-from sfumato.report.card import card_schema as card_schema
-from sfumato.report.card import validate_card as validate_card
-from sfumato.report.card import write_card as write_card
-from sfumato.report.defend import validate_defend as validate_defend
-from sfumato.report.defend import write_defend as write_defend
-from sfumato.report.denoise import validate_denoise as validate_denoise
-from sfumato.report.denoise import write_denoise as write_denoise
-from sfumato.report.page import write_report as write_report
-from sfumato.report.prune import validate_prune as validate_prune
-from sfumato.report.prune import write_prune as write_prune
-from sfumato.report.schema import SCHEMA as SCHEMA
-from sfumato.report.schema import validate as validate
+from sfumato.report.card.page import card_schema as card_schema
+from sfumato.report.card.page import validate_card as validate_card
+from sfumato.report.card.page import write_card as write_card
+from sfumato.report.defend.page import validate_defend as validate_defend
+from sfumato.report.defend.page import write_defend as write_defend
+from sfumato.report.denoise.page import validate_denoise as validate_denoise
+from sfumato.report.denoise.page import write_denoise as write_denoise
+from sfumato.report.obfuscation.page import write_report as write_report
+from sfumato.report.obfuscation.schema import SCHEMA as SCHEMA
+from sfumato.report.obfuscation.schema import validate as validate
+from sfumato.report.prune.page import validate_prune as validate_prune
+from sfumato.report.prune.page import write_prune as write_prune

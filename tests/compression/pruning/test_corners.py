@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from sfumato.compression import Budget
 from sfumato.errors import DataError, OutputError, StoreError
 from sfumato.train import Recipe, seeded
 from tests.compression.pruning.runs import TRAIN, VALIDATION, run
+from tests.disk import nearly_full
 
 
 class Named(nn.Module):
@@ -67,18 +65,8 @@ def test_a_folder_of_something_else(content: str, tmp_path: Path) -> None:
     assert (tmp_path / "run.json").read_text() == content
 
 
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk(tmp_path: Path) -> None:
-    with full_disk(500), pytest.raises(OutputError, match=r"disk full while writing .*steps"):
+    with nearly_full(500), pytest.raises(OutputError, match=r"disk full while writing .*steps"):
         run(tmp_path)
     assert run(tmp_path).met
 

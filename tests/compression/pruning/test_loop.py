@@ -50,6 +50,13 @@ def test_the_result_is_plain_dense_and_within_the_budget(noisy: bool) -> None:
     assert row.error == pruned.error == pytest.approx(1 - accuracy(pruned.model, *VALIDATION))
 
 
+def test_networks_are_handed_out_in_evaluation() -> None:
+    """Dropout and batch norm are not to surprise whoever calls them next."""
+    pruned = run()
+    assert not any(module.training for module in pruned.model.modules())
+    assert not any(module.training for module in pruned.network(pruned.front[0].step).modules())
+
+
 def test_the_rows_tell_the_whole_way() -> None:
     told: list[dict[str, Any]] = []
     pruned = run(progress=told.append)

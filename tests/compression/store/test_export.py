@@ -14,7 +14,7 @@ import sfumato as sf
 from sfumato.compression.store import export_onnx, export_program
 from sfumato.errors import DataError, MissingDependency, OutputError, SettingError
 from tests.compression.store.networks import Residual, grouped, mlp, trained
-from tests.compression.store.test_network import full_disk
+from tests.disk import nearly_full
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (mlp, (4,)),
@@ -105,7 +105,7 @@ def test_a_full_disk(export: Export, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("what was there")
     model = nn.Linear(64, 64)
-    with full_disk(1000), pytest.raises(OutputError, match="disk full while writing"):
+    with nearly_full(1000), pytest.raises(OutputError, match="disk full while writing"):
         export(model, (64,), path)
     assert path.read_text() == "what was there"
     assert len(list(tmp_path.iterdir())) == 1

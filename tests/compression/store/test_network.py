@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from sfumato.errors import DataError, OutputError, SettingError, StoreError
 from sfumato.files import read_json, write_json
 from sfumato.train import lenet5, small_cnn
 from tests.compression.store.networks import CASES, Residual, Tied, mlp, trained
+from tests.disk import nearly_full
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -282,19 +281,9 @@ def test_no_folder(tmp_path: Path) -> None:
         load_network(mlp, tmp_path / "nowhere")
 
 
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_leaves_the_old_network(saved: Path) -> None:
     before = load_network(mlp, saved)
-    with full_disk(2000), pytest.raises(OutputError, match="disk full while writing"):
+    with nearly_full(2000), pytest.raises(OutputError, match="disk full while writing"):
         save_network(small_cnn((1, 8, 8), 10), saved)
     assert torch.equal(load_network(mlp, saved)[0].weight, before[0].weight)
     assert len(list(saved.iterdir())) == 2

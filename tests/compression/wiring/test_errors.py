@@ -61,12 +61,32 @@ X = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
         (between(nn.LayerNorm(6)), "without one neuron of '0'.*looks at all neurons together"),
         (between(Step(lambda x: x.softmax(1))), "without one neuron of '0'"),
         (between(Step(lambda x: x.view(-1, 2, 3).flatten(1))), "does not run without one .* '0'"),
+        (
+            between(Step(lambda x: x.view(-1, 2, 3).transpose(1, 2).flatten(1))),
+            "a number of groups may be written into it, as in a channel shuffle.*keep=.'0'",
+        ),
+        (
+            between(Step(lambda x: x.view(-1, 2, x.shape[1] // 2).transpose(1, 2).flatten(1))),
+            "does not run without one neuron of '0'.*as in a channel shuffle.*keep=.'0'",
+        ),
+        (between(Step(lambda x: x.flip(1))), "changes their order, such as a channel shuffle"),
         (between(Step(lambda x: x[:, :4]), reads=4), "'0'"),
         (between(nn.LSTM(6, 6), Step(lambda x: x[0])), "'0'|torch-pruning cannot follow"),
         (nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), "no neuron of this network can be removed"),
         (Tied(), "'one' and 'two' share a parameter"),
     ],
-    ids=["layer-norm", "softmax", "view", "slice", "lstm", "no-hidden", "tied"],
+    ids=[
+        "layer-norm",
+        "softmax",
+        "view",
+        "shuffle",
+        "shuffle-by-shape",
+        "flip",
+        "slice",
+        "lstm",
+        "no-hidden",
+        "tied",
+    ],
 )
 def test_the_error_names_the_layer(model: nn.Module, reason: str) -> None:
     with pytest.raises(SettingError, match=reason):

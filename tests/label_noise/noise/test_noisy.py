@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import torch
 
 from sfumato.errors import OutputError, StoreError
 from sfumato.label_noise import NoisyLabels, PatternedFlips, SymmetricFlips
+from tests.disk import nearly_full
 
 CLEAN = torch.arange(90) % 3
 
@@ -76,11 +76,6 @@ def test_a_head_that_lacks_a_part(part: str, tmp_path: Path) -> None:
 
 def test_a_full_disk(tmp_path: Path) -> None:
     noisy = PatternedFlips(0.4).corrupt(CLEAN.repeat(20), seed=5)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
-    try:
-        with pytest.raises(OutputError, match="disk full"):
-            noisy.save(tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with nearly_full(500), pytest.raises(OutputError, match="disk full"):
+        noisy.save(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -127,6 +127,17 @@ def test_an_identity_of_one_camera_asks_nothing() -> None:
         assert 4 not in split_unseen(data, seed=seed).query.identities.tolist()
 
 
+def test_distractors_stand_in_the_gallery_alone() -> None:
+    data = seen([0, 0, -1, 1, 1, 2, 2, 3, 3, 4, 4], [1, 2, 1] + [1, 2] * 4)
+    split = split_unseen(data)
+    assert split.gallery.identities.tolist()[:3] == [0, 0, -1]
+    people, nobody, test = seen([1, 2], [1, 2]), seen([0, 1], [1, 2]), seen([3, 0], [1, 2])
+    assert len(ReidentificationSplit(people, seen([3], [1]), test).gallery) == 2
+    for train, query in ((nobody, seen([3], [1])), (people, test)):
+        with pytest.raises(DataError, match="data holds the identity 0"):
+            ReidentificationSplit(train, query, test)
+
+
 def test_what_cannot_be_split() -> None:
     with pytest.raises(DataError, match="at least two"):
         split_unseen(seen([1, 1, 2, 2, 3, 3], [1, 2] * 3))

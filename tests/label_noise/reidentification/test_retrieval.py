@@ -58,8 +58,8 @@ def test_it_agrees_with_scikit_learn_where_cameras_leave_nothing_out() -> None:
 
     chance = np.random.default_rng(7)
     distances = torch.from_numpy(chance.random((10, 50)))
-    query = (torch.arange(10) % 4, torch.zeros(10).long())
-    gallery = (torch.arange(50) % 4, torch.ones(50).long())
+    query = (1 + torch.arange(10) % 4, torch.zeros(10).long())
+    gallery = (1 + torch.arange(50) % 4, torch.ones(50).long())
     found = retrieval(distances, query, gallery)
     for row, identity, precision in zip(
         distances, query[0], found.average_precision.tolist(), strict=True
@@ -86,6 +86,16 @@ def test_queries_without_an_answer_do_not_count() -> None:
     assert found.average_precision.isnan().tolist() == [False, True, True]
     with pytest.raises(DataError, match="no query can be answered"):
         retrieval(torch.zeros(1, 1), (query[0][:1], query[1][:1]), (query[0][1:2], query[1][:1]))
+
+
+def test_distractors_count_against_the_right_one_and_ask_nothing() -> None:
+    """Market-1501: 0 in the gallery is nobody; a query that is 0 is somebody numbered from 0."""
+    query = (torch.tensor([1]), torch.tensor([1]))
+    gallery = (torch.tensor([0, 0, 1, -1]), torch.tensor([2, 1, 2, 2]))
+    found = retrieval(torch.tensor([[0.1, 0.2, 0.3, 0.0]]), query, gallery)
+    assert found.mean_average_precision == pytest.approx(1 / 3)  # junk is left out, both 0 count
+    with pytest.raises(DataError, match=r"a query has the identity 0, .* number people from 1"):
+        retrieval(torch.zeros(1, 4), (torch.tensor([0]), torch.tensor([1])), gallery)
 
 
 def test_pictures_may_be_given_themselves() -> None:

@@ -225,6 +225,12 @@ Y = torch.arange(6)
         ({"labels": Y[:3]}, DataError, "whole-number labels"),
         ({"model": nn.Flatten(0)}, SettingError, "the model must give logits"),
         ({"model": Times(plain(), torch.nan)}, DataError, "NaN or infinity"),
+        (
+            {"model": nn.Linear(3, 2)},
+            SettingError,
+            r"the model does not take .*\[1, 8, 8\]",
+        ),
+        ({"undefended": nn.Linear(3, 2)}, SettingError, "the undefended model does not take"),
         ({"epsilon": 0.0}, SettingError, "epsilon must be above 0"),
         ({"epsilon": [0.1, -0.1]}, SettingError, "epsilon must be above 0"),
         ({"epsilon": []}, SettingError, "epsilon is empty"),

@@ -8,7 +8,12 @@ from scipy.stats import binomtest
 
 from sfumato.errors import DataError
 from sfumato.robustness import Share
-from sfumato.robustness.evaluation.shares import beyond_chance
+from sfumato.robustness.evaluation.shares import (
+    CHANCE,
+    beyond_chance,
+    chance_of_count,
+    chance_of_difference,
+)
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 5), (3, 10), (10, 10), (499, 500)])
@@ -41,3 +46,19 @@ def test_chance_is_not_beyond_chance() -> None:
     generator = torch.Generator().manual_seed(0)
     pairs = torch.rand(2000, 2, 300, generator=generator).round()
     assert sum(beyond_chance(one, other) for one, other in pairs) <= 15
+
+
+@pytest.mark.parametrize(("fell", "rose"), [(4, 0), (5, 1), (9, 0), (10, 0), (12, 2)])
+def test_a_handful_is_counted(fell: int, rose: int) -> None:
+    """The normal law held four of four for a chance of one in 740; it is one in 16."""
+    better = torch.tensor([1.0] * fell + [0.0] * rose)
+    exact = binomtest(fell, fell + rose, alternative="greater").pvalue
+    found = chance_of_difference(better, 1 - better)
+    assert found >= exact - 1e-12
+    assert beyond_chance(better, 1 - better) is bool(exact <= CHANCE)
+
+
+@pytest.mark.parametrize(("count", "n", "share"), [(0, 5, 0.1), (1, 5, 0.1), (7, 128, 0.01)])
+def test_the_chance_of_a_count(count: int, n: int, share: float) -> None:
+    wanted = binomtest(count, n, share, alternative="greater").pvalue
+    assert chance_of_count(count, n, share) == pytest.approx(wanted, abs=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from sfumato.robustness import AttackRow
 from sfumato.robustness.evaluation.job import Outcome
-from sfumato.robustness.evaluation.verdict import Evidence, reasons
+from sfumato.robustness.evaluation.verdict import Evidence, judge
 
 N = 400
 KINDS = {"transfer": "transfer", "square": "black-box"}
@@ -52,13 +53,16 @@ HONEST = {
 }
 
 
+NONE = ("no sign of gradient masking", ())
+
+
 def changed(epsilon: float, **shares: float) -> dict[float, dict[str, float]]:
     named = {name.replace("_", "-"): share for name, share in shares.items()}
     return {**HONEST, epsilon: {**HONEST[epsilon], **named}}
 
 
 def test_an_honest_network_gives_no_reason() -> None:
-    assert reasons(evidence(HONEST)) == ()
+    assert judge(evidence(HONEST)) == NONE
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,8 @@ def test_an_honest_network_gives_no_reason() -> None:
     ],
 )
 def test_every_reason(case: Evidence, says: str) -> None:
-    found = reasons(case)
+    verdict, found = judge(case)
+    assert verdict == "gradient masking"
     assert any(says in reason for reason in found)
 
 
@@ -93,17 +98,79 @@ def test_every_reason(case: Evidence, says: str) -> None:
     ],
 )
 def test_what_is_no_reason(case: Evidence) -> None:
-    assert reasons(case) == ()
+    assert judge(case) == NONE
 
 
 def test_a_level_where_little_is_lost_may_stay_level() -> None:
     robust = {e: {"pgd-cross-entropy": 0.97, "margin-pgd": 0.97} for e in (0.01, 0.02)}
-    assert reasons(evidence(robust)) == ()
+    assert judge(evidence(robust)) == NONE
 
 
 def test_a_model_without_gradient() -> None:
     row = AttackRow("pgd-cross-entropy", "first-order", "sampled", {}, 0.0, {}, skipped="none")
     blind = Outcome(row, torch.zeros(0), {}, no_gradient=True)
     case = evidence({0.1: {"square": 0.5}})
-    found = reasons(Evidence(case.clean, {0.1: [blind]}, "sampled", {}, {}))
+    verdict, found = judge(Evidence(case.clean, {0.1: [blind]}, "sampled", {}, {}))
+    assert verdict == "gradient masking"
     assert len(found) == 1 and "gives no gradient" in found[0]
+
+
+def first(case: Evidence, n: int) -> Evidence:
+    """The same on the first of every 400 / n records."""
+    step = N // n
+    levels = {
+        epsilon: [replace(one, scores={k: v[::step] for k, v in one.scores.items()}) for one in row]
+        for epsilon, row in case.levels.items()
+    }
+    far = {name: scores[::step] for name, scores in case.unbounded.items()}
+    return replace(case, clean=case.clean[::step], levels=levels, unbounded=far)
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        (evidence(changed(0.1, square=0.1)), "the black-box attack square"),
+        (evidence(changed(0.1, fgsm_cross_entropy=0.1)), "one step on the cross_entropy"),
+        (evidence(changed(0.1, pgd_cross_entropy=0.8)), "its gradient is saturated"),
+        (evidence(changed(0.2, margin_pgd=0.45)), "a larger ε does not lower it"),
+        (evidence(HONEST, unbounded={"worst": scores(0.1)}), "where 0 % can be reached"),
+        (evidence(HONEST, zero_gradient={"cross_entropy": 0.3}), "exactly zero for 30 %"),
+    ],
+)
+def test_few_records_cannot_tell(case: Evidence, says: str) -> None:
+    """On 400 records it is masking; on 10 chance explains it, and the probability is said."""
+    assert judge(case)[0] == "gradient masking"
+    verdict, found = judge(first(case, 10))
+    assert verdict == "too few records to tell"
+    assert any(says in reason for reason in found)
+    assert all("on 10 records this is seen by chance with a probability of 0." in r for r in found)
+
+
+def test_few_records_may_be_enough() -> None:
+    case = first(evidence(HONEST, unbounded={"worst": scores(0.8)}), 10)
+    assert judge(case)[0] == "gradient masking"
+
+
+def scored(name: str, values: Tensor) -> Outcome:
+    return replace(outcome(name, 0), scores={"sampled": values})
+
+
+def test_honest_networks_on_few_records() -> None:
+    """Attacks of equal strength on 8 records that the larger ε fells one time in ten.
+
+    Of 500 such samples, one in 740 each may be held for masking, by each of two comparisons: more
+    than 6 have a probability of 4e-4.
+    """
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(500):
+        left = (torch.rand(8, generator=generator) < 0.5).float()
+        fewer = left * (torch.rand(8, generator=generator) < 0.9).float()
+        square = (torch.rand(8, generator=generator) < left.mean()).float()
+        levels = {
+            0.1: [scored("pgd-cross-entropy", left), scored("square", square)],
+            0.2: [scored("pgd-cross-entropy", fewer)],
+        }
+        found.append(judge(Evidence(torch.ones(8), levels, "sampled", {}, {}))[0])
+    assert found.count("gradient masking") <= 6
+    assert found.count("too few records to tell") > 100

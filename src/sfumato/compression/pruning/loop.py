@@ -122,7 +122,7 @@ def prune(
         _finish(chosen, plan, finish, store, step, progress)
     error = wrong(chosen, *validation)
     met = met and (budget.error is None or error <= budget.error)
-    return Pruned(collapse(chosen), step, met, error, rows, original, store, wiring)
+    return Pruned(collapse(chosen).eval(), step, met, error, rows, original, store, wiring)
 
 
 def _finish(

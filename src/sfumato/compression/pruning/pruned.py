@@ -22,7 +22,7 @@ class Pruned:
     """A smaller network and the steps on the way to it.
 
     Args:
-        model: the plain, dense, smaller network, fine-tuned.
+        model: the plain, dense, smaller network, fine-tuned, in evaluation mode.
         step: the step at which it was.
         met: whether it meets the budget, after the last fine-tuning.
         error: its validation error, after the last fine-tuning.
@@ -56,13 +56,13 @@ class Pruned:
         return self.folder.path
 
     def network(self, step: int) -> nn.Module:
-        """The plain network after a step on the front, before the last fine-tuning.
+        """The plain network after a step on the front, before the last fine-tuning, in evaluation.
 
         Raises:
             SettingError: the step is not on the front.
             StoreError: its file is not there or is damaged.
         """
-        return collapse(self.noisy(step))
+        return collapse(self.noisy(step)).eval()
 
     def noisy(self, step: int) -> nn.Module:
         """As `network`, with its stochastic layers where the original has some."""

@@ -229,8 +229,9 @@ def _tried(plain: nn.Module, wiring: Wiring, name: str, few: Tensor) -> bool:
             found = _outputs(smaller(few))
         except Exception as error:  # whatever a forward may raise at other sizes
             raise SettingError(
-                f"the network does not run without one neuron of {name!r} ({error}): a size may "
-                f"be written into it; take it from the tensor, or keep=[{name!r}]"
+                f"the network does not run without one neuron of {name!r} ({error}): a size or a "
+                "number of groups may be written into it, as in a channel shuffle; take it from "
+                f"the tensor, or keep them whole, keep=[{name!r}]"
             ) from error
     if [each.shape for each in found] != [each.shape for each in masked]:
         return False
@@ -240,7 +241,8 @@ def _tried(plain: nn.Module, wiring: Wiring, name: str, few: Tensor) -> bool:
         raise SettingError(
             f"without one neuron of {name!r} the network is not what it is with that neuron at "
             f"zero (outputs differ by {apart:.2g}): something after it looks at all neurons "
-            f"together, such as a layer norm; keep them whole, keep=[{name!r}]"
+            "together, such as a layer norm, or changes their order, such as a channel shuffle or "
+            f"a view of transposed channels; keep them whole, keep=[{name!r}]"
         )
     return True
 

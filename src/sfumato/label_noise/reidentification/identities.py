@@ -14,7 +14,8 @@ from sfumato.errors import DataError
 JUNK = -1
 """The identity of a detection that shows nobody, as Market-1501 numbers it: never counted."""
 DISTRACTOR = 0
-"""The identity of Market-1501's wrong detections: they stand in the gallery and match nobody."""
+"""The identity of Market-1501's wrong detections: they stand in the gallery alone and match nobody,
+so that every one before a right picture counts against it."""
 
 
 @final
@@ -24,7 +25,8 @@ class Identities:
 
     Attributes:
         inputs: `[N, C, H, W]`, float32 in [0, 1] or uint8, which takes a quarter of the memory.
-        identities: `[N]`, int64; any numbers, -1 for junk and 0 for a distractor in a gallery.
+        identities: `[N]`, int64; people have numbers from 1, as in Market-1501. -1 is junk, which
+            is never counted; 0 is a distractor, which only a gallery may hold.
         cameras: `[N]`, int64.
         name: what to call them in messages and reports.
         names: of every picture, for example its file; empty where there are none.
@@ -104,3 +106,16 @@ class Identities:
 def pixels(inputs: Tensor) -> Tensor:
     """Pictures as float32, bytes brought to [0, 1]."""
     return inputs.float().div_(255) if inputs.dtype == torch.uint8 else inputs
+
+
+def check_people(identities: Tensor, what: str) -> None:
+    """Raise a `DataError` where a distractor stands among identities `[N]` that are people.
+
+    In the gallery it is what it should be; elsewhere it is most likely somebody in data whose
+    identities are numbered from 0, and would be left out without a word.
+    """
+    if bool((identities == DISTRACTOR).any()):
+        raise DataError(
+            f"{what} the identity {DISTRACTOR}, which marks distractors and may stand in a gallery "
+            "alone (Market-1501): number people from 1"
+        )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import DataError, SettingError
-from sfumato.label_noise.reidentification.identities import JUNK, Identities
+from sfumato.label_noise.reidentification.identities import JUNK, Identities, check_people
 
 RANKS = (1, 5, 10)
 
@@ -49,10 +49,11 @@ def retrieval(
     For each query the gallery is sorted by distance; pictures of the same identity by the same
     camera, and junk (identity -1), are taken out. With the right ones at places r_1 < ... < r_m of
     what remains, AP = 1/m Σ_j j / r_j, and CMC at k counts the queries with r_1 ≤ k (Zheng et al.,
-    ICCV 2015). The first published evaluation took the mean of two neighbouring precisions (a
-    trapezoid) in AP; this one takes the precision itself, as later work and scikit-learn do. A
-    query whose identity no other camera saw cannot be answered and does not count. Of equal
-    distances, the one that comes first in the gallery is taken first.
+    ICCV 2015). Distractors (identity 0) stay in the gallery and are right for nobody. The first
+    published evaluation took the mean of two neighbouring precisions (a trapezoid) in AP; this one
+    takes the precision itself, as later work and scikit-learn do. A query whose identity no other
+    camera saw cannot be answered and does not count. Of equal distances, the one that comes first
+    in the gallery is taken first.
 
     Args:
         distances: `[Q, G]`; smaller is more alike.
@@ -64,7 +65,8 @@ def retrieval(
         The figures.
 
     Raises:
-        DataError: wrong shapes, NaN among the distances, or no query that can be answered.
+        DataError: wrong shapes, NaN among the distances, a distractor among the queries, or no
+            query that can be answered.
         SettingError: no rank, or one below 1.
 
     Example:
@@ -85,6 +87,7 @@ def retrieval(
         )
     if bool(distances.isnan().any()):
         raise DataError("a distance is NaN: look for NaN in the features")
+    check_people(asked[0], "a query has")
     pairs = [
         _one(row, int(identity), int(camera), found)
         for row, identity, camera in zip(distances, *asked, strict=True)

@@ -8,7 +8,11 @@ from typing import final
 import torch
 
 from sfumato.errors import DataError, SettingError
-from sfumato.label_noise.reidentification.identities import DISTRACTOR, Identities
+from sfumato.label_noise.reidentification.identities import (
+    DISTRACTOR,
+    Identities,
+    check_people,
+)
 from sfumato.train.seed import generator
 
 
@@ -23,7 +27,8 @@ class ReidentificationSplit:
         gallery: pictures to look in.
 
     Raises:
-        DataError: an identity of the test stands in the training pictures too.
+        DataError: an identity of the test stands in the training pictures too, or a distractor
+            (identity 0) among the training or query pictures.
     """
 
     train: Identities
@@ -31,6 +36,8 @@ class ReidentificationSplit:
     gallery: Identities
 
     def __post_init__(self) -> None:
+        for part in (self.train, self.query):
+            check_people(part.identities, f"{part.name} holds")
         tested = torch.cat([self.query.identities, self.gallery.identities])
         tested = tested[tested > DISTRACTOR].unique()
         both = tested[torch.isin(tested, self.train.identities)]
@@ -50,7 +57,8 @@ def split_unseen(data: Identities, share: float = 0.5, *, seed: int = 0) -> Reid
     never counts. An identity that one camera alone saw asks nothing: it cannot be found elsewhere.
 
     Args:
-        data: all pictures.
+        data: all pictures. Distractors (identity 0) and junk (-1) go into the gallery: number
+            people from 1.
         share: of the identities, to train on.
         seed: which ones.
 

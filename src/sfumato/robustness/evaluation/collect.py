@@ -20,7 +20,7 @@ from sfumato.robustness.evaluation.checks import (
 from sfumato.robustness.evaluation.job import Job, Outcome
 from sfumato.robustness.evaluation.report import Level, RobustnessReport
 from sfumato.robustness.evaluation.shares import Share
-from sfumato.robustness.evaluation.verdict import Evidence, reasons
+from sfumato.robustness.evaluation.verdict import Evidence, judge
 
 
 def collect(
@@ -37,9 +37,9 @@ def collect(
     middle = min(levels, key=lambda level: abs(level.worst[job.prediction].mean - 0.5))
     steps = convergence(job, middle.epsilon, draws)
     front = clean[job.prediction]
-    why = reasons(Evidence(front, outcomes, job.prediction, far, zero))
+    verdict, why = judge(Evidence(front, outcomes, job.prediction, far, zero))
     return RobustnessReport(
-        verdict="gradient masking" if why else "no sign of gradient masking",
+        verdict=verdict,
         reasons=why,
         prediction=job.prediction,
         norm=job.norm,

@@ -12,7 +12,9 @@ from sfumato.files import read_json, write_json
 from sfumato.robustness.evaluation.shares import Share
 
 Prediction: TypeAlias = Literal["sampled", "averaged", "mean"]
-Verdict: TypeAlias = Literal["gradient masking", "no sign of gradient masking"]
+Verdict: TypeAlias = Literal[
+    "gradient masking", "no sign of gradient masking", "too few records to tell"
+]
 SCHEMA = "sfumato.robustness_report/1"
 
 
@@ -69,7 +71,8 @@ class RobustnessReport:
     """What `sfumato.robustness.evaluate` returns.
 
     Args:
-        verdict: "gradient masking" or "no sign of gradient masking".
+        verdict: "gradient masking", "no sign of gradient masking", or "too few records to tell"
+            where chance can explain every sign of it on so few records.
         reasons: why, in words; empty where there is no sign of it.
         prediction: the one that the front figure is about.
         norm: "linf" or "l2".

@@ -6,14 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
 from sfumato.errors import DataError
 
 NORMAL = 1.959964
 """The 97.5 % point of the normal law."""
-BEYOND_CHANCE = 3.0
-"""Standard errors beyond which a difference is no chance: one in 740 for a one-sided normal."""
+CHANCE = 0.00135
+"""The probability below which a finding is no chance, one in 740: three standard errors of a
+one-sided normal."""
+EXACT = 16
+"""With no more records that differ than these, the probability is counted, not approximated."""
 
 
 @final
@@ -61,10 +65,37 @@ class Share:
 def beyond_chance(better: Tensor, worse: Tensor) -> bool:
     """Whether `better` is above `worse` beyond chance, on the same records, both `[N]` in [0, 1].
 
+    Equal attacks are said to differ, in this direction, with a probability of at most `CHANCE`.
+    """
+    return chance_of_difference(better, worse) <= CHANCE
+
+
+def chance_of_difference(better: Tensor, worse: Tensor) -> float:
+    """The probability that `better` is so far above `worse`, both `[N]`, by chance alone.
+
     The mean of the differences against its standard error, with one record more that differs by 1
-    either way, so that a handful of records cannot pass.
+    either way, as a one-sided normal. On a handful of records the normal law flatters: where at
+    most `EXACT` of them differ, the probability is no less than the exact one, that of equal
+    attacks, under which each difference could as well be the other way round.
     """
     difference = (better - worse).double()
     n = len(difference)
     error = math.sqrt(float(difference.var(unbiased=False)) / n + 1 / n**2)
-    return float(difference.mean()) > BEYOND_CHANCE * error
+    chance = 0.5 * math.erfc(float(difference.mean()) / error / math.sqrt(2))
+    apart = difference[difference != 0]
+    if len(apart) > EXACT:
+        return chance
+    sums = torch.zeros(1, dtype=torch.float64, device=apart.device)
+    for one in apart:
+        sums = torch.cat([sums + one, sums - one])
+    return max(chance, float((sums >= apart.sum() - 1e-9).double().mean()))
+
+
+def chance_of_count(count: float, n: int, share: float) -> float:
+    """The probability of `count` or more among `n` records, each with probability `share`.
+
+    Shares of draws are summed up, and counted as the whole number below.
+    """
+    least = math.floor(count + 1e-9)
+    below = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(least))
+    return max(0.0, 1.0 - below)

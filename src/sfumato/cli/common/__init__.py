@@ -1,0 +1,1 @@
+"""What the commands share: parser, run folder, settings, progress."""

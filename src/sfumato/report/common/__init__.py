@@ -1,0 +1,1 @@
+"""What the pages share: frame, figures, pictures, tables, numbers."""

@@ -1,0 +1,1 @@
+"""The page of a defence and of the attacks on it."""

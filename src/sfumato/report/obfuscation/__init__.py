@@ -1,0 +1,1 @@
+"""The page of obfuscated training, of fitting, and of a release."""
