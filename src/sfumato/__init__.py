@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sfumato import noise as noise
     from sfumato import obfuscation as obfuscation
     from sfumato import objectives as objectives
+    from sfumato import pixels as pixels
     from sfumato import placement as placement
     from sfumato import privacy as privacy
     from sfumato import robustness as robustness
@@ -60,6 +61,7 @@ __all__ = [
     "noise",
     "obfuscation",
     "objectives",
+    "pixels",
     "placement",
     "privacy",
     "record",

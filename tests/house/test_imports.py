@@ -27,6 +27,7 @@ LAYERS = (
     ("compression",),
     ("robustness",),
     ("label_noise",),
+    ("pixels",),
     ("report",),
     ("bench",),
     ("sfumato",),  # the public list itself

@@ -8,3 +8,4 @@ from sfumato.testing.objective import ObjectiveContract as ObjectiveContract
 from sfumato.testing.robustness_attack import (
     RobustnessAttackContract as RobustnessAttackContract,
 )
+from sfumato.testing.selector import SelectorContract as SelectorContract

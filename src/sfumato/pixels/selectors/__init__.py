@@ -1,0 +1,30 @@
+"""Where to look: from a picture and a budget of k pixels to a mask of exactly k pixels."""
+
+from sfumato.pixels.selectors.base import Seen as Seen
+from sfumato.pixels.selectors.base import Selector as Selector
+from sfumato.pixels.selectors.cells import Cells as Cells
+from sfumato.pixels.selectors.cells import cells as cells
+from sfumato.pixels.selectors.edges import Edges as Edges
+from sfumato.pixels.selectors.edges import sobel as sobel
+from sfumato.pixels.selectors.fixed import FixedMask as FixedMask
+from sfumato.pixels.selectors.grid import Grid as Grid
+from sfumato.pixels.selectors.gumbel import GumbelMask as GumbelMask
+from sfumato.pixels.selectors.jittered import JitteredGrid as JitteredGrid
+from sfumato.pixels.selectors.l1 import L1Mask as L1Mask
+from sfumato.pixels.selectors.moments import mask_moments as mask_moments
+from sfumato.pixels.selectors.moments import propagated as propagated
+from sfumato.pixels.selectors.network import FreeLogits as FreeLogits
+from sfumato.pixels.selectors.network import QueryNetwork as QueryNetwork
+from sfumato.pixels.selectors.network import QuerySettings as QuerySettings
+from sfumato.pixels.selectors.oracle import Oracle as Oracle
+from sfumato.pixels.selectors.oracle import Truth as Truth
+from sfumato.pixels.selectors.penalised import Penalised as Penalised
+from sfumato.pixels.selectors.probabilistic import Probabilistic as Probabilistic
+from sfumato.pixels.selectors.realised import Realised as Realised
+from sfumato.pixels.selectors.spacing import spaced as spaced
+from sfumato.pixels.selectors.store import load_selector as load_selector
+from sfumato.pixels.selectors.store import save_selector as save_selector
+from sfumato.pixels.selectors.stratified import Stratified as Stratified
+from sfumato.pixels.selectors.top_k import TopK as TopK
+from sfumato.pixels.selectors.uncertainty import Uncertainty as Uncertainty
+from sfumato.pixels.selectors.uniform import Random as Random
