@@ -13,15 +13,27 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from sfumato.cli import audit, bench, defend, demo, denoise, fit, prune, release, report, train
+from sfumato.cli import (
+    audit,
+    bench,
+    defend,
+    demo,
+    denoise,
+    fit,
+    pixels,
+    prune,
+    release,
+    report,
+    train,
+)
 from sfumato.cli.common.bounds import BoundPassed
-from sfumato.cli.common.command import Command
+from sfumato.cli.common.command import Command, Group
 from sfumato.cli.common.folder import RunFolder
 from sfumato.cli.common.parser import build, complaint, merged, nested, spelled_out
 from sfumato.errors import SfumatoError
 from sfumato.files import output_error
 
-COMMANDS: tuple[Command, ...] = (
+COMMANDS: tuple[Command | Group, ...] = (
     demo.COMMAND,
     train.COMMAND,
     fit.COMMAND,
@@ -30,6 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     prune.COMMAND,
     defend.COMMAND,
     denoise.COMMAND,
+    pixels.COMMAND,
     bench.COMMAND,
     report.COMMAND,
 )
@@ -60,8 +73,7 @@ class _Session:
     """One call of the command line, as far as it has come."""
 
     def __init__(self, argv: Sequence[str]) -> None:
-        named = {command.name: command for command in COMMANDS}
-        self.command = named.get(argv[0]) if argv else None
+        self.command, self._depth = _named(argv)
         self._argv = list(argv)
         self._folder: RunFolder | None = None
 
@@ -70,15 +82,19 @@ class _Session:
         if not self._argv:
             parser.print_help()
             return 2
+        if self.command is None and len(self._argv) == 1 and self._depth == 2:
+            parser.parse_args([*self._argv, "--help"])
         words, changes = self._argv, {}
         if self.command is not None:
-            rest, changes = nested(words[1:], self.command.options)
-            words = [words[0], *spelled_out(rest, self.command.options)]
+            rest, changes = nested(words[self._depth :], self.command.options)
+            words = [*words[: self._depth], *spelled_out(rest, self.command.options)]
         parsed = parser.parse_args(words)
         assert self.command is not None  # the parser refuses every other first word
-        options = _options(self.command, parsed[self.command.name], changes)
+        for word in self._argv[: self._depth]:
+            parsed = parsed[word]
+        options = _options(self.command, parsed, changes)
         if hasattr(options, "out"):
-            self._folder = RunFolder(self.command.name, options)
+            self._folder = RunFolder(self.command.name, options, self.command.free)
         for line in self.command.run(options, self._folder):
             print(line)
         return 0
@@ -97,6 +113,16 @@ class _Session:
         if not any(word == "--out" or word.startswith("--out=") for word in words):
             words += ["--out", str(self._folder.path)]
         return f"what is finished is kept. Go on with\n  {shlex.join(words)}"
+
+
+def _named(argv: Sequence[str]) -> tuple[Command | None, int]:
+    """The command that the first words name, if they do, and how many words these are."""
+    named = {command.name: command for command in COMMANDS}
+    found = named.get(argv[0]) if argv else None
+    if not isinstance(found, Group):
+        return found, 1
+    whole = {command.name: command for command in found.commands}
+    return whole.get(" ".join(argv[:2])), 2
 
 
 def _options(command: Command, parsed: Namespace, changes: Mapping[str, Any]) -> Any:

@@ -42,6 +42,9 @@ def _writer(run: Path) -> Callable[[str], Path]:
         "prune": report.write_prune,
         "defend": report.write_defend,
         "denoise": report.write_denoise,
+        "pixels train": report.write_pixels,
+        "pixels evaluate": report.write_pixels,
+        "pixels suggest": report.write_rounds,
     }
     return pages.get(str(command), report.write_report)
 

@@ -22,5 +22,9 @@ from sfumato.report.denoise.page import write_denoise as write_denoise
 from sfumato.report.obfuscation.page import write_report as write_report
 from sfumato.report.obfuscation.schema import SCHEMA as SCHEMA
 from sfumato.report.obfuscation.schema import validate as validate
+from sfumato.report.pixels.page import validate_pixels as validate_pixels
+from sfumato.report.pixels.page import write_pixels as write_pixels
+from sfumato.report.pixels.rounds.page import validate_rounds as validate_rounds
+from sfumato.report.pixels.rounds.page import write_rounds as write_rounds
 from sfumato.report.prune.page import validate_prune as validate_prune
 from sfumato.report.prune.page import write_prune as write_prune

@@ -13,7 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 Event = Mapping[str, Any]
 
 _STRUCTURE = {"cell", "phase", "epoch", "epochs", "step", "unit"}
-_SHARES = {"accuracy", "with_released"}
+_SHARES = {"accuracy", "with_released", "miou"}
+_RESULTS = ("accuracy", "with_released", "leak", "miou", "rmse", "pixels")
+"""What of a cell's result is shown."""
 
 
 class Board(Protocol):
@@ -158,5 +160,5 @@ def _counted(count: int, total: int | None) -> str:
 
 
 def _last(cell: str, result: Event) -> str:
-    shown = {key: result[key] for key in ("accuracy", "with_released", "leak") if key in result}
+    shown = {key: result[key] for key in _RESULTS if key in result}
     return f"{cell}  {figures(shown)}".rstrip()

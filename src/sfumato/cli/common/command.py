@@ -22,6 +22,8 @@ class Command:
             `options` and, for options with a field `out`, the folder of the run.
         examples: Lines to copy, for the end of its help.
         positional: The one required field of `options`, if it is given without its name.
+        free: Settings that may change from one call in a folder to the next; a run as a whole goes
+            on with the others.
     """
 
     name: str
@@ -30,3 +32,22 @@ class Command:
     run: Callable[[Any, RunFolder | None], list[str]]
     examples: tuple[str, ...]
     positional: str = ""
+    free: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """Commands that share their first word.
+
+    Args:
+        name: The first word.
+        summary: One line for `sfumato --help`.
+        about: What its own help says.
+        commands: Each with its whole name, such as "pixels train".
+    """
+
+    name: str
+    summary: str
+    about: str
+    commands: tuple[Command, ...]

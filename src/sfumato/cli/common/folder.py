@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -28,19 +28,20 @@ class RunFolder:
     Args:
         command: The command's name.
         options: Its settings; `out` says where, and is not one of them.
+        free: Names of settings that may differ from those of an earlier call.
 
     Raises:
         SettingError: The folder holds a run with other settings.
         OutputError: It cannot be made or written.
     """
 
-    def __init__(self, command: str, options: Any) -> None:
+    def __init__(self, command: str, options: Any, free: Sequence[str] = ()) -> None:
         self.command = command
         self.settings = _plain({k: v for k, v in asdict(options).items() if k != "out"})
         self.path = Path(options.out) if options.out else _fresh(command)
         existing = self.path / CONFIG
         if existing.is_file():
-            _check_same(existing, command, self.settings)
+            _check_same(existing, command, self.settings, {*_FREE, *free})
         self._is_new = not self.path.exists()
         prepare_folder(self.path)
         with atomic(existing) as part:
@@ -78,14 +79,16 @@ class RunFolder:
 
 def _fresh(command: str) -> Path:
     """A folder under `runs` that is not there yet."""
-    base = Path("runs") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
+    base = Path("runs") / f"{command.split(maxsplit=1)[0]}-{datetime.now():%Y%m%d-%H%M%S}"
     path, number = base, 2
     while path.exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1
     return path
 
 
-def _check_same(path: Path, command: str, settings: Mapping[str, Any]) -> None:
+def _check_same(
+    path: Path, command: str, settings: Mapping[str, Any], free: Collection[str]
+) -> None:
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         found = yaml.safe_load(text)
@@ -96,7 +99,7 @@ def _check_same(path: Path, command: str, settings: Mapping[str, Any]) -> None:
             f"{path.parent} holds something other than a run of sfumato {command}: choose another "
             "folder with --out"
         )
-    keys = [key for key in {**settings, **found} if key not in _FREE]
+    keys = [key for key in {**settings, **found} if key not in free]
     other = [key for key in keys if settings.get(key) != found.get(key)]
     if other:
         changed = ", ".join(f"{k} {found.get(k)!r} -> {settings.get(k)!r}" for k in other)

@@ -13,7 +13,7 @@ from typing import Any, final, get_type_hints
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
 
-from sfumato.cli.common.command import Command
+from sfumato.cli.common.command import Command, Group
 from sfumato.errors import SettingError
 
 _HELP = "Take settings from a YAML file, for example the config.yaml of a run; options win over it."
@@ -24,7 +24,7 @@ class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
     """Keeps the lines of an example as they are."""
 
 
-def build(commands: Sequence[Command], version: str) -> ArgumentParser:
+def build(commands: Sequence[Command | Group], version: str) -> ArgumentParser:
     """The parser of `sfumato`; errors are raised as `argparse.ArgumentError`."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
@@ -37,8 +37,30 @@ def build(commands: Sequence[Command], version: str) -> ArgumentParser:
     )
     listed = parser.add_subcommands(dest="command", title="commands", required=False)
     for command in commands:
-        listed.add_subcommand(command.name, _of(command), help=command.summary)
+        if isinstance(command, Command):
+            listed.add_subcommand(command.name, _of(command), help=command.summary)
+        else:
+            made = _group(command)
+            listed.add_subcommand(command.name, made, help=command.summary)
+            _fill(made, command)
     return parser
+
+
+def _group(group: Group) -> ArgumentParser:
+    lines = ["examples:", *(command.examples[0] for command in group.commands)]
+    return ArgumentParser(
+        description=group.about,
+        epilog="\n  ".join(lines),
+        formatter_class=_Formatter,
+        exit_on_error=False,
+    )
+
+
+def _fill(parser: ArgumentParser, group: Group) -> None:
+    """Only after the group itself is listed: so jsonargparse wants it."""
+    listed = parser.add_subcommands(dest="command", title="commands")
+    for command in group.commands:
+        listed.add_subcommand(command.name.split()[-1], _of(command), help=command.summary)
 
 
 def _of(command: Command) -> ArgumentParser:
@@ -149,7 +171,9 @@ def complaint(error: ArgumentError, command: Command | None) -> str:
     name = ""
     if command is not None:
         name = f" {command.name}"
-        message = message.replace(f"required: {command.name}.", "required: --")
+        said, required, missing = message.partition("required: ")
+        missing = missing.replace(f"{command.name.replace(' ', '.')}.", "--")
+        message = f"{said}{required}{missing}"
         if command.positional:
             message = message.replace(f"--{command.positional}", command.positional)
     return f"{message.rstrip('. ')}; see  sfumato{name} --help"
