@@ -11,11 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
 from sfumato.errors import OutputError, StoreError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -97,6 +100,34 @@ def sha256(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def json_checksum(content: Any) -> str:
+    """The hexadecimal SHA-256 of JSON values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Tensor]:
+    """Read tensors that lie beside the settings which name them.
+
+    Args:
+        folder: of the settings.
+        entry: `file`, a name in that folder, and the `sha256` that it had.
+
+    Raises:
+        StoreError: the file is missing, was changed or is damaged.
+    """
+    from safetensors.torch import load_file  # loads torch, which `sfumato --help` can do without
+
+    path = folder / Path(entry["file"]).name  # never outside the folder
+    if not path.is_file():
+        raise StoreError(f"{path} is missing: copy the whole folder")
+    if sha256(path) != entry["sha256"]:
+        raise StoreError(f"{path} is truncated or was changed: its checksum does not match")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise StoreError(f"{path} is damaged: {error}") from error
 
 
 def prepare_folder(path: str | Path) -> Path:

@@ -254,7 +254,7 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], Any], *, forged: boo
     change(settings)
     if forged:
         settings.pop("checksum")
-        settings["checksum"] = store._checksum(settings)
+        settings["checksum"] = store.json_checksum(settings)
     path.write_text(json.dumps(settings), encoding="utf-8")
 
 

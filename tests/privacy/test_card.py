@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from sfumato.errors import OutputError, SettingError, StoreError
-from sfumato.files import read_json, write_json
-from sfumato.privacy.audits.identity import json_checksum
+from sfumato.files import json_checksum, read_json, write_json
 from sfumato.privacy.audits.rows import AttackRow, Certified
 from sfumato.privacy.audits.store import CARD, PICTURES
 from sfumato.privacy.card import PrivacyCard

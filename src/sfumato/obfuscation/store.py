@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 import sfumato.nn
 import sfumato.noise
 from sfumato.errors import SfumatoError, StoreError
-from sfumato.files import atomic, prepare_folder, read_json, sha256, write_json
+from sfumato.files import (
+    atomic,
+    json_checksum,
+    prepare_folder,
+    read_json,
+    read_weights,
+    sha256,
+    write_json,
+)
 from sfumato.nn import SoftSelection, StochasticModule
 from sfumato.obfuscation.obfuscator import Obfuscator
 from sfumato.obfuscation.regular import build_regular, describe_regular
@@ -47,7 +52,7 @@ def save(obfuscator: Obfuscator, folder: Path) -> Path:
         **describe(obfuscator),
         "weights": {"file": name, "sha256": sha256(folder / name)},
     }
-    write_json(folder / SETTINGS, {**settings, "checksum": _checksum(settings)})
+    write_json(folder / SETTINGS, {**settings, "checksum": json_checksum(settings)})
     for old in folder.glob("weights-*.safetensors"):
         if old.name != name:
             old.unlink()
@@ -64,7 +69,7 @@ def load(
     if not folder.is_dir():
         raise StoreError(f"there is no obfuscator at {folder}: the folder does not exist")
     settings = _read_settings(folder / SETTINGS)
-    weights = _read_weights(folder, settings["weights"])
+    weights = read_weights(folder, settings["weights"])
     obfuscator = Obfuscator(
         layer or _build(settings["layer"], folder, "layer", StochasticModule),
         selection or _read_selection(settings["selection"], folder),
@@ -91,7 +96,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     settings = read_json(path)
     if not isinstance(settings, dict) or settings.get("schema") != SCHEMA:
         raise StoreError(f"{path} is not an obfuscator of schema {SCHEMA}")
-    if settings.pop("checksum", None) != _checksum(settings):
+    if settings.pop("checksum", None) != json_checksum(settings):
         raise StoreError(f"{path} was changed after it was saved: its checksum does not match")
     if not _laid_out(settings):
         raise StoreError(f"{path} does not say what it should: save the obfuscator anew")
@@ -116,18 +121,6 @@ def _describes_module(entry: Any) -> bool:
         and isinstance(entry.get("type"), str)
         and isinstance(entry.get("arguments", 0), (dict, type(None)))
     )
-
-
-def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Any]:
-    path = folder / Path(entry["file"]).name  # never outside the folder
-    if not path.is_file():
-        raise StoreError(f"{path} is missing: copy the whole folder")
-    if sha256(path) != entry["sha256"]:
-        raise StoreError(f"{path} is truncated or was changed: its checksum does not match")
-    try:
-        return load_file(path)
-    except safetensors.SafetensorError as error:
-        raise StoreError(f"{path} is damaged: {error}") from error
 
 
 def _read_selection(entry: dict[str, Any] | None, folder: Path) -> nn.Module | None:
@@ -175,7 +168,3 @@ def _law(entry: dict[str, Any]) -> sfumato.noise.NoiseLaw:
     if not isinstance(made, type) or not issubclass(made, sfumato.noise.NoiseLaw):
         raise TypeError("the noise law is not one of sfumato's: pass the layer as layer=...")
     return made(**entry)
-
-
-def _checksum(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

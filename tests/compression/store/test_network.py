@@ -13,9 +13,8 @@ from torch import nn
 
 import sfumato as sf
 from sfumato.compression.store import load_network, save_network
-from sfumato.compression.store.network import _checksum
 from sfumato.errors import DataError, OutputError, SettingError, StoreError
-from sfumato.files import read_json, write_json
+from sfumato.files import json_checksum, read_json, write_json
 from sfumato.train import lenet5, small_cnn
 from tests.compression.store.networks import CASES, Residual, Tied, mlp, trained
 from tests.disk import nearly_full
@@ -222,7 +221,7 @@ def rewrite(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
         content = read_json(folder / "network.json")
         del content["checksum"]
         change(content)
-        write_json(folder / "network.json", {**content, "checksum": _checksum(content)})
+        write_json(folder / "network.json", {**content, "checksum": json_checksum(content)})
 
     return do
 

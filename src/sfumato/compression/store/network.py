@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from sfumato.compression.counting import count
@@ -19,7 +17,14 @@ from sfumato.compression.store.fitting import fit
 from sfumato.compression.store.layout import describe, is_width
 from sfumato.compression.store.plain import check_plain
 from sfumato.errors import SettingError, StoreError
-from sfumato.files import atomic, prepare_folder, read_json, sha256, write_json
+from sfumato.files import (
+    atomic,
+    json_checksum,
+    prepare_folder,
+    read_json,
+    read_weights,
+    write_json,
+)
 from sfumato.train.run import provenance as about_this_run
 
 SCHEMA = "sfumato.network/1"
@@ -105,7 +110,7 @@ def load_network(model_or_factory: nn.Module | Callable[[], nn.Module], folder: 
     if not folder.is_dir():
         raise StoreError(f"there is no network at {folder}: the folder does not exist")
     settings = _read(folder / SETTINGS)
-    tensors = _untied(_read_weights(folder, settings["weights"]), settings["tied"])
+    tensors = _untied(read_weights(folder, settings["weights"]), settings["tied"])
     if isinstance(model_or_factory, nn.Module):
         model = copy.deepcopy(model_or_factory)
     else:
@@ -155,7 +160,7 @@ def _write(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) -
     with atomic(folder / name) as part:
         part.write_bytes(content)
     settings["weights"] = {"file": name, "sha256": digest}
-    write_json(folder / SETTINGS, {**settings, "checksum": _checksum(settings)})
+    write_json(folder / SETTINGS, {**settings, "checksum": json_checksum(settings)})
     for old in folder.glob("weights-*.safetensors"):
         if old.name != name:
             old.unlink()
@@ -166,7 +171,7 @@ def _read(path: Path) -> dict[str, Any]:
     settings = read_json(path)
     if not isinstance(settings, dict) or settings.get("schema") != SCHEMA:
         raise StoreError(f"{path} is not a network of schema {SCHEMA}")
-    if settings.pop("checksum", None) != _checksum(settings):
+    if settings.pop("checksum", None) != json_checksum(settings):
         raise StoreError(f"{path} was changed after it was saved: its checksum does not match")
     if not _laid_out(settings):
         raise StoreError(f"{path} does not say what it should: save the network anew")
@@ -193,19 +198,3 @@ def _is_layer(entry: Any) -> bool:
         and isinstance(entry.get("widths", {}), dict)
         and all(is_width(value) for value in entry.get("widths", {}).values())
     )
-
-
-def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Tensor]:
-    path = folder / Path(entry["file"]).name  # never outside the folder
-    if not path.is_file():
-        raise StoreError(f"{path} is missing: copy the whole folder")
-    if sha256(path) != entry["sha256"]:
-        raise StoreError(f"{path} is truncated or was changed: its checksum does not match")
-    try:
-        return load_file(path)
-    except safetensors.SafetensorError as error:
-        raise StoreError(f"{path} is damaged: {error}") from error
-
-
-def _checksum(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from sfumato.errors import DataError, SettingError, SfumatoError, StoreError
-from sfumato.files import atomic, prepare_folder, read_json, sha256, write_json
+from sfumato.files import (
+    atomic,
+    json_checksum,
+    prepare_folder,
+    read_json,
+    read_weights,
+    write_json,
+)
 from sfumato.pixels.selectors.base import Selector
 from sfumato.pixels.selectors.edges import Edges
 from sfumato.pixels.selectors.fixed import FixedMask
@@ -79,7 +84,7 @@ def save_selector(selector: Selector, folder: str | Path) -> Path:
     folder = prepare_folder(folder)
     with atomic(folder / name) as part:
         part.write_bytes(content)
-    write_json(folder / SETTINGS, {**settings, "checksum": _checksum(settings)})
+    write_json(folder / SETTINGS, {**settings, "checksum": json_checksum(settings)})
     for old in folder.glob("weights-*.safetensors"):
         if old.name != name:
             old.unlink()
@@ -121,7 +126,7 @@ def load_selector(
     arguments = {**settings["arguments"], **given}
     try:
         selector = made(**{**arguments, "size": tuple(arguments["size"])})
-        selector.load_state_dict(_read_weights(folder, settings["weights"]))
+        selector.load_state_dict(read_weights(folder, settings["weights"]))
     except (KeyError, TypeError, ValueError, RuntimeError, SfumatoError) as error:
         if isinstance(error, StoreError):
             raise
@@ -134,7 +139,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
     settings = read_json(path)
     if not isinstance(settings, dict) or settings.get("schema") != SCHEMA:
         raise StoreError(f"{path} is not a selector of schema {SCHEMA}")
-    if settings.pop("checksum", None) != _checksum(settings):
+    if settings.pop("checksum", None) != json_checksum(settings):
         raise StoreError(f"{path} was changed after it was saved: its checksum does not match")
     weights = settings.get("weights")
     whole = (
@@ -146,19 +151,3 @@ def _read_settings(path: Path) -> dict[str, Any]:
     if not whole:
         raise StoreError(f"{path} does not say what it should: save the selector anew")
     return settings
-
-
-def _read_weights(folder: Path, entry: dict[str, str]) -> dict[str, Any]:
-    path = folder / Path(entry["file"]).name  # never outside the folder
-    if not path.is_file():
-        raise StoreError(f"{path} is missing: copy the whole folder")
-    if sha256(path) != entry["sha256"]:
-        raise StoreError(f"{path} is truncated or was changed: its checksum does not match")
-    try:
-        return load_file(path)
-    except safetensors.SafetensorError as error:
-        raise StoreError(f"{path} is damaged: {error}") from error
-
-
-def _checksum(settings: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import types
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -27,11 +26,6 @@ def checksum(value: Any) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()
-
-
-def json_checksum(content: Any) -> str:
-    """SHA-256 of JSON values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sfumato.errors import SettingError
+from sfumato.files import json_checksum
 from sfumato.privacy.attacks.scene import Scene
 from sfumato.privacy.audits.bracket import information_of
 from sfumato.privacy.audits.cell import Task
@@ -13,7 +14,6 @@ from sfumato.privacy.audits.certified import certificates
 from sfumato.privacy.audits.checks import Check, bracket_checks, growth_checks, skipped_checks
 from sfumato.privacy.audits.collect import Result, figure_of, rows_of, worst_records
 from sfumato.privacy.audits.controls import Trial, controls_of, isotropic_curve, skipped_of
-from sfumato.privacy.audits.identity import json_checksum
 from sfumato.privacy.audits.job import Audit
 from sfumato.privacy.audits.material import Material
 from sfumato.privacy.audits.measured import class_means, worth

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.errors import SettingError, StoreError
-from sfumato.files import prepare_folder, read_json, write_json
+from sfumato.files import json_checksum, prepare_folder, read_json, write_json
 from sfumato.privacy.audits.bracket import information_cells
 from sfumato.privacy.audits.cell import Place, Task, is_whole, run_attack
 from sfumato.privacy.audits.collect import Result
 from sfumato.privacy.audits.controls import control_cells, trials_of
-from sfumato.privacy.audits.identity import json_checksum
 from sfumato.privacy.audits.job import Audit
 from sfumato.privacy.audits.judge import judge_of
 from sfumato.privacy.audits.making import make_card

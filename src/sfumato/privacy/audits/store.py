@@ -10,10 +10,9 @@ import safetensors
 from safetensors.torch import load_file, save_file
 
 from sfumato.errors import StoreError
-from sfumato.files import atomic, read_json, sha256, write_json
+from sfumato.files import atomic, json_checksum, read_json, sha256, write_json
 from sfumato.privacy.audits.bracket import information
 from sfumato.privacy.audits.checks import Check
-from sfumato.privacy.audits.identity import json_checksum
 from sfumato.privacy.audits.rows import Certified, Worst, attack_row, baselines, control_row
 from sfumato.privacy.statistics import Figure
 
