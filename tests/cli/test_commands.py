@@ -96,11 +96,34 @@ def test_a_folder_holds_one_run(
 
 @pytest.mark.usefixtures("no_page")
 def test_train_with_a_model_of_ones_own(calls: Calls, here: Path) -> None:
-    (here / "my_models.py").write_text("def make(shape, classes):\n    return shape, classes\n")
+    (here / "my_models.py").write_text(
+        "from torch import nn\n\n\n"
+        "def make(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
     assert main(["train", "--model", "my_models:make", "--target", "0.9", "--out", "run"]) == 0
-    assert calls[0]["model"]((1, 8, 8), 10) == ((1, 8, 8), 10)
+    assert calls[0]["model"]((1, 8, 8), 10)[1].out_features == 10
     assert calls[0]["plan"].target == 0.9
     assert calls[0]["command"] == "train"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["train", "--out", "run"], ["fit", "--limit", "300", "--out", "run"]],
+    ids=lambda words: words[0],
+)
+def test_a_model_of_too_few_classes_is_told_before_the_work(
+    words: list[str], calls: Calls, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    (here / "few_models.py").write_text(
+        "from torch import nn\n\n\n"
+        "def make(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
+    )
+    assert main([*words, "--model", "few_models:make"]) == 2
+    said = capsys.readouterr().err
+    assert "--model few_models:make tells 3 classes apart, and the data has 10" in said
+    assert not calls
 
 
 def test_report_is_made_anew(calls: Calls, here: Path) -> None:

@@ -13,8 +13,9 @@ from sfumato.cli.audit.command import AuditOptions
 from sfumato.cli.audit.results import write_results
 from sfumato.cli.common.bounds import BoundPassed
 from sfumato.cli.common.folder import RunFolder
+from sfumato.cli.common.models import check_fit, new_model
 from sfumato.cli.common.progress import Display
-from sfumato.cli.common.settings import load_weights, model_factory, open_data, worker_count
+from sfumato.cli.common.settings import load_weights, open_data, worker_count
 from sfumato.data import Records, load, open_released, splits, stratified_order, take
 from sfumato.data.order import SPLIT_SEED
 from sfumato.errors import SettingError
@@ -114,7 +115,8 @@ def _model(options: AuditOptions, data: Records) -> nn.Module | None:
         if options.model is not None:
             raise SettingError("--model needs --weights: an untrained model gives nothing away")
         return None
-    model = model_factory(options.model)(data.shape, data.num_classes)
+    model = new_model(options.model, data, 0, "model")
+    check_fit(options.model, model, data.inputs, data.num_classes)
     load_weights(model, options.weights)
     return model.eval()
 

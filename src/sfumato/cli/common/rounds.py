@@ -7,6 +7,7 @@ from typing import Any
 
 import sfumato as sf
 from sfumato.cli.common.folder import RunFolder
+from sfumato.cli.common.models import check_model
 from sfumato.cli.common.progress import Display
 from sfumato.cli.common.settings import model_factory, open_data, override, worker_count
 from sfumato.obfuscation import Plan
@@ -36,6 +37,7 @@ def run_rounds(
         plan = replace(plan, knob=options.knob)
     plan, factory = override(plan, options.plan), model_factory(model)
     train, test = open_data(options.data, limit)
+    check_model(model, train)
     with Display(folder.path) as display:
         results = sf.incremental(
             factory,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import sfumato as sf
 from sfumato.cli.common.folder import RunFolder
+from sfumato.cli.common.models import check_fit, made_by
 from sfumato.cli.common.progress import Display
 from sfumato.cli.common.settings import load_weights, model_factory, open_data
 from sfumato.cli.fit.command import FitOptions
@@ -22,7 +23,7 @@ from sfumato.obfuscation import FitSettings, Plan, bottleneck, calibrate, start
 from sfumato.obfuscation.figures import figure
 from sfumato.obfuscation.pictures import save_pictures
 from sfumato.privacy import Certificate, certify, measure_leak
-from sfumato.train import Recipe, derive, seeded, train_classifier
+from sfumato.train import Recipe, derive, train_classifier
 
 
 def fit_obfuscator(options: FitOptions, folder: RunFolder) -> list[str]:
@@ -108,8 +109,10 @@ def _trained(
 ) -> nn.Module:
     """The model to fit against: with the given weights, or trained now."""
     inputs = _clean(obfuscator, train)
-    with seeded(options.seed, "model"):
-        model = model_factory(options.model)(tuple(inputs.shape[1:]), len(train.classes))
+    shape, classes = inputs.shape[1:], len(train.classes)
+    factory = model_factory(options.model)
+    model = made_by(options.model, factory, shape, classes, options.seed, "model")
+    check_fit(options.model, model, inputs, classes)
     if options.weights is not None:
         load_weights(model, options.weights)
         return model

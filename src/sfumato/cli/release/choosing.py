@@ -7,7 +7,8 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from sfumato.cli.common.settings import load_weights, model_factory
+from sfumato.cli.common.models import check_fit, new_model
+from sfumato.cli.common.settings import load_weights
 from sfumato.cli.release.command import ReleaseOptions
 from sfumato.data import Records, take
 from sfumato.errors import SettingError
@@ -23,7 +24,8 @@ def choose(options: ReleaseOptions, data: Dataset[Any], out: Path) -> Records:
         StoreError: the weights do not fit the model.
     """
     records = take(data, None)
-    model = model_factory(options.model)(records.shape, records.num_classes)
+    model = new_model(options.model, records, 0, "model")
+    check_fit(options.model, model, records.inputs, records.num_classes)
     if options.weights is not None:
         load_weights(model, options.weights)
     elif options.policy != "random":

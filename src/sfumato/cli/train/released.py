@@ -10,15 +10,16 @@ import torch
 from safetensors.torch import save_model
 
 from sfumato.cli.common.folder import RunFolder
+from sfumato.cli.common.models import check_model, new_model
 from sfumato.cli.common.progress import Display
-from sfumato.cli.common.settings import model_factory, override
+from sfumato.cli.common.settings import override
 from sfumato.cli.train.command import TrainOptions
 from sfumato.data import Records, load, splits, take
 from sfumato.errors import DataError
 from sfumato.files import atomic, prepare_folder
 from sfumato.obfuscation import Plan
 from sfumato.obfuscation.figures import figure
-from sfumato.train import accuracy, derive, seeded, train_classifier
+from sfumato.train import accuracy, derive, train_classifier
 
 SHORTCUT = (
     "These releases were made under their true labels, which a model can read off the noise "
@@ -47,6 +48,7 @@ def train_on_releases(options: TrainOptions, folder: RunFolder) -> list[str]:
     """
     plan = override(Plan(seeds=tuple(range(options.seeds))), options.plan)
     material = gather_material(options)
+    check_model(options.model, material.test)
     with Display(folder.path) as display:
         scores = [
             _train(options.model, plan, material, seed, folder.path, display) for seed in plan.seeds
@@ -124,9 +126,7 @@ def _check_fit(released: Records, other: Records) -> None:
 def _train(
     model_name: str | None, plan: Plan, material: Material, seed: int, out: Path, display: Display
 ) -> float:
-    shape, classes = material.test.shape, len(material.test.classes)
-    with seeded(seed, "model"):
-        model = model_factory(model_name)(shape, classes)
+    model = new_model(model_name, material.test, seed, "model")
     train_classifier(
         model,
         material.inputs,

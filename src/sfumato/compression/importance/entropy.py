@@ -49,7 +49,7 @@ class Entropy(Importance):
             if not axes:
                 raise SettingError(
                     f"the neurons of {name!r} have no entropy, no stochastic layer makes them: "
-                    f"use sf.compression.stochastic(model), or keep=[{name!r}]"
+                    f"use sf.compression.stochastic(model), or keep=[{name!r}] (--keep {name})"
                 )
             number = scene.wiring.number(name)
             parts = [

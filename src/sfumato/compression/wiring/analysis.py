@@ -171,7 +171,7 @@ def _check_kind(module: Any, names: dict[Any, str], first: str) -> None:
     if not isinstance(module, (*_MAKERS, *_BETWEEN, nn.Parameter)):
         raise SettingError(
             f"the neurons of {first!r} reach {names[module]!r}, a {type(module).__name__}, from "
-            f"which nothing can be removed here: keep them whole, keep=[{first!r}]"
+            f"which nothing can be removed here: keep them whole, keep=[{first!r}] (--keep {first})"
         )
 
 
@@ -207,7 +207,7 @@ def _claim(
     if None in roots:
         raise SettingError(
             f"torch-pruning cannot say which neurons of {group.name!r} {name!r} reads: keep them "
-            f"whole, keep=[{group.name!r}]"
+            f"whole, keep=[{group.name!r}] (--keep {group.name})"
         )
     where, neurons = torch.tensor(item.idxs), torch.tensor(roots) % group.size
     taken = axis.group[where]
@@ -215,7 +215,7 @@ def _claim(
     if bool(other.any()):
         raise SettingError(
             f"neurons of {group.name!r} and of another layer meet in {name!r} in a way that "
-            f"cannot be taken apart: keep them whole, keep=[{group.name!r}]"
+            f"cannot be taken apart: keep them whole, keep=[{group.name!r}] (--keep {group.name})"
         )
     axis.group[where], axis.neuron[where] = number, neurons
 

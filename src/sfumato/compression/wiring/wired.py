@@ -231,7 +231,7 @@ def _tried(plain: nn.Module, wiring: Wiring, name: str, few: Tensor) -> bool:
             raise SettingError(
                 f"the network does not run without one neuron of {name!r} ({error}): a size or a "
                 "number of groups may be written into it, as in a channel shuffle; take it from "
-                f"the tensor, or keep them whole, keep=[{name!r}]"
+                f"the tensor, or keep them whole, keep=[{name!r}] (--keep {name})"
             ) from error
     if [each.shape for each in found] != [each.shape for each in masked]:
         return False
@@ -242,7 +242,7 @@ def _tried(plain: nn.Module, wiring: Wiring, name: str, few: Tensor) -> bool:
             f"without one neuron of {name!r} the network is not what it is with that neuron at "
             f"zero (outputs differ by {apart:.2g}): something after it looks at all neurons "
             "together, such as a layer norm, or changes their order, such as a channel shuffle or "
-            f"a view of transposed channels; keep them whole, keep=[{name!r}]"
+            f"a view of transposed channels; keep them whole, keep=[{name!r}] (--keep {name})"
         )
     return True
 
