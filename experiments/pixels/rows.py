@@ -13,7 +13,7 @@ from sfumato.pixels.evaluation import Contender
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.schedules import NoiseSchedule, TemperatureSchedule
 from sfumato.pixels.selectors import Selector
-from sfumato.pixels.training import PixelRecipe
+from sfumato.pixels.training import GainSettings, PixelRecipe
 
 PREDICTORS = {
     "unet": predictors.UNet,
@@ -106,6 +106,8 @@ def recipe_of(settings: dict[str, Any]) -> PixelRecipe:
         settings["noise"] = NoiseSchedule(settings.pop("noise_every"))
     if isinstance(settings.get("temperature"), list):
         settings["temperature"] = tuple(settings["temperature"])
+    if "gains" in settings:
+        settings["gains"] = GainSettings(**settings["gains"])
     if "cooling" in settings:
         settings["temperature"] = TemperatureSchedule(**settings.pop("cooling"))
     return PixelRecipe(**settings)

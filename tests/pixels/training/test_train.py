@@ -27,7 +27,7 @@ from sfumato.pixels.tasks import Depth, Segmentation
 from sfumato.pixels.training import PixelRecipe, buy, train
 
 SIZE = (8, 8)
-RECIPE = PixelRecipe(steps=8, batch_size=4, checkpoint_every=3)
+RECIPE = PixelRecipe(steps=8, batch_size=4, checkpoint_every=3, learning="gradient")
 
 
 def scenes(count: int = 10) -> Scenes:
@@ -177,7 +177,7 @@ def outliers(judges: float) -> tuple[float, float, float]:
     predictor = KernelInterpolation(1, data.task, reach=0.5, colour=1e3)
     recipe = PixelRecipe(
         steps=60, batch_size=16, lr=1e-6, selector_lr=1e-2, warm_up=0.0, mirror=False,
-        judges=judges, checkpoint_every=10,
+        judges=judges, checkpoint_every=10, learning="gradient",
     )  # fmt: skip
     history = train(selector, predictor, data, 4, recipe=recipe).history
     with torch.no_grad():
@@ -265,7 +265,7 @@ def test_a_loss_that_explodes_is_told() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"steps": 0}, {"lr": 0.0}, {"warm_up": 1.5}, {"judges": 0.0},
-     {"weight_decay": -1.0}, {"checkpoint_every": 0}],
+     {"weight_decay": -1.0}, {"checkpoint_every": 0}, {"learning": "luck"}],
 )  # fmt: skip
 def test_recipes_that_cannot_be(change: dict[str, Any]) -> None:
     with pytest.raises(SettingError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 
@@ -44,6 +46,14 @@ class Task(ABC):
     @abstractmethod
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of every pixel `[B, 1, H, W]`, of predictions `[B, O, H, W]`."""
+
+    def balanced(self, targets: Tensor, valid: Tensor, power: float) -> Callable[[Tensor], Tensor]:
+        """How much a pixel counts by its target, `[B, 1, H, W]`: what is rare in `targets` more.
+
+        Of a class of frequency f it is f^-power, over its mean. Tasks without classes count all
+        pixels alike.
+        """
+        return lambda target: torch.ones_like(target[:, :1], dtype=torch.float32)
 
     @abstractmethod
     def decode(self, prediction: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
@@ -68,6 +68,13 @@ class Segmentation(Task):
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         classes = target.squeeze(1).clamp(0, self.classes - 1).long()
         return F.cross_entropy(prediction, classes, reduction="none").unsqueeze(1)
+
+    def balanced(self, targets: Tensor, valid: Tensor, power: float) -> Callable[[Tensor], Tensor]:
+        known = targets[valid].long()
+        counts = torch.bincount(known, minlength=self.classes).float()
+        weights = (counts.clamp_min(1) / counts.sum()) ** -power
+        weights = weights * counts.sum() / (weights * counts).sum()
+        return lambda target: weights[target.clamp(0, self.classes - 1).long()]
 
     def decode(self, prediction: Tensor) -> Tensor:
         return prediction.argmax(1, keepdim=True)

@@ -1,29 +1,24 @@
-"""The loop of a joint training: blocks of seeded steps with a checkpoint after each."""
+"""The loop of a training: blocks of seeded steps with a checkpoint after each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
 
 from sfumato.errors import DataError
-from sfumato.nn.mode import sampling
 from sfumato.pixels.predictors import check_predictor
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Selector
 from sfumato.pixels.training.augment import mirrored
-from sfumato.pixels.training.buying import Bought
+from sfumato.pixels.training.course import Course
 from sfumato.pixels.training.recipe import PixelRecipe
 from sfumato.train import Progress, generator, seeded
 from sfumato.train.checkpoint import History, load_checkpoint, save_checkpoint
 from sfumato.train.identity import tag_of
-
-Buying = Callable[[Scenes, bool], tuple[Bought, Tensor | None]]
-"""Buys pixels of a batch (at random while warming up), and says what they cost, if they do."""
 
 
 @final
@@ -35,9 +30,9 @@ class Run:
         selector: trained in place.
         predictor: trained in place.
         scenes: to learn from.
-        recipe: how long and how fast.
+        recipe: batches, checkpoints, and what the course goes by.
         seed: of this training.
-        buying: buys pixels of a batch.
+        course: stages and losses.
     """
 
     selector: Selector
@@ -45,7 +40,7 @@ class Run:
     scenes: Scenes
     recipe: PixelRecipe
     seed: int
-    buying: Buying
+    course: Course
 
     def all(self, purpose: object, checkpoint: Path | None, progress: Progress) -> History:
         """Run all steps that the checkpoint does not hold, and return the whole history."""
@@ -54,76 +49,63 @@ class Run:
         optimizer = self._optimizer()
         tag = "" if checkpoint is None else self._tag(purpose)
         done, history = load_checkpoint(checkpoint, both, optimizer, tag)
+        self.course.reopen(history)
         both.train()
-        while done < self.recipe.steps:
-            last = min(done + self.recipe.checkpoint_every, self.recipe.steps)
+        while done < self.course.steps:
+            end, stage = next((at, name) for at, name in self.course.ends.items() if at > done)
+            last = min(done + self.recipe.checkpoint_every, end)
             with seeded(self.seed, "steps", done):
                 noted = self._block(done, last, optimizer)
+                if last == end:
+                    noted |= self.course.close(stage)
             done = last
-            history.append({"step": done, **noted})
+            history.append({"step": done, "stage": stage, **noted})
             if checkpoint is not None:
                 save_checkpoint(checkpoint, done, both, optimizer, tag, history)
-            progress({"epoch": done, "epochs": self.recipe.steps, **noted})
+            progress({"epoch": done, "epochs": self.course.steps, **noted})
         both.eval()
         return history
 
     def _block(self, first: int, last: int, optimizer: optim.Optimizer) -> dict[str, Any]:
         losses, pixels = [], []
         for step in range(first, last):
+            rates = self.course.rates(step)
             for group in optimizer.param_groups:
-                group["lr"] = group["first_lr"] * self.recipe.fall(step)
-            self._set_temperature(step)
-            with sampling(self.selector, self._mode(step)):
-                loss, bought = self._loss(self._batch(step), self.recipe.warm(step))
+                group["lr"] = rates[group["whose"]]
+            loss, paid = self.course.loss(self._batch(step), step)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(float(loss.detach()))
-            pixels.append(bought.paid.flatten(1).sum(1).cpu())
+            pixels.append(paid)
         mean, many = sum(losses) / len(losses), torch.cat(pixels)
         if not abs(mean) < float("inf"):
             raise DataError(f"the loss became {mean} before step {last}: lower the learning rate")
         least, most = int(many.min()), int(many.max())
         return {"loss": mean, "pixels": [least, float(many.double().mean()), most]}
 
-    def _loss(self, batch: Scenes, warm: bool) -> tuple[Tensor, Bought]:
-        bought, cost = self.buying(batch, warm)
-        prediction = self.predictor(batch.images, bought.values, bought.shown)
-        counted = batch.valid & bought.left
-        each = self.scenes.task.loss(prediction, batch.targets)
-        # Where nothing is known the target may be anything: it must not even be multiplied by 0.
-        loss = torch.where(counted, each, 0.0).sum() / counted.sum().clamp_min(1)
-        return (loss if cost is None else loss + cost), bought
-
-    def _set_temperature(self, step: int) -> None:
-        if self.selector.learned and hasattr(self.selector, "temperature"):
-            now = self.recipe.temperature_at(step, len(self.scenes))
-            vars(self.selector)["temperature"] = now
-
-    def _mode(self, step: int) -> Literal["sample", "mean"]:
-        return self.recipe.noise.mode(step + 1) if self.selector.learned else "sample"
-
     def _batch(self, step: int) -> Scenes:
         """The pictures of a step: every picture once before any comes again."""
-        size = min(self.recipe.batch_size, len(self.scenes))
+        scenes = self.course.pictures(step)
+        size = min(self.recipe.batch_size, len(scenes))
         places = torch.arange(step * size, (step + 1) * size)
+        turns = places.div(len(scenes), rounding_mode="floor")
         index = torch.empty(size, dtype=torch.int64)
-        for turn in places.div(len(self.scenes), rounding_mode="floor").unique().tolist():
-            order = torch.randperm(len(self.scenes), generator=generator(self.seed, "order", turn))
-            here = places.div(len(self.scenes), rounding_mode="floor") == turn
-            index[here] = order[places[here] % len(self.scenes)]
-        batch = self.scenes.subset(index)
+        for turn in turns.unique().tolist():
+            order = torch.randperm(len(scenes), generator=generator(self.seed, "order", turn))
+            index[turns == turn] = order[places[turns == turn] % len(scenes)]
+        batch = scenes.subset(index)
         return mirrored(batch) if self.recipe.mirror else batch
 
     def _optimizer(self) -> optim.Optimizer:
-        recipe, known = self.recipe, {id(p) for p in self.predictor.parameters()}
+        known = {id(p) for p in self.predictor.parameters()}
         own = [p for p in self.selector.parameters() if id(p) not in known and p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.predictor.parameters() if p.requires_grad],
-             "first_lr": recipe.lr, "weight_decay": recipe.weight_decay},
-            {"params": own if self.selector.learned else [], "first_lr": recipe.selector_lr},
+             "whose": 0, "weight_decay": self.recipe.weight_decay},
+            {"params": own if self.selector.learned else [], "whose": 1},
         ]  # fmt: skip
-        return optim.Adam([group for group in groups if group["params"]], lr=recipe.lr)
+        return optim.Adam([group for group in groups if group["params"]], lr=self.recipe.lr)
 
     def _tag(self, purpose: object) -> str:
         scenes = self.scenes

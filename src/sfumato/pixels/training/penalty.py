@@ -9,7 +9,7 @@ from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Penalised, Selector
 from sfumato.pixels.tasks import reveal
 from sfumato.pixels.training.buying import Bought
-from sfumato.pixels.training.loop import Buying
+from sfumato.pixels.training.together import Buying
 
 
 def priced(selector: Selector, weight: float) -> Buying:

@@ -13,12 +13,15 @@ from torch import nn
 
 from sfumato.errors import SettingError
 from sfumato.pixels.scenes import Scenes
-from sfumato.pixels.selectors import Random, Selector
+from sfumato.pixels.selectors import Random, Selector, Stratified
 from sfumato.pixels.training.budget import Budget, check_budget, draw_budget, split_rounds
 from sfumato.pixels.training.buying import Bought, buy
-from sfumato.pixels.training.loop import Buying, Run
+from sfumato.pixels.training.course import Course
+from sfumato.pixels.training.gains import Gains
+from sfumato.pixels.training.loop import Run
 from sfumato.pixels.training.penalty import priced
 from sfumato.pixels.training.recipe import PixelRecipe
+from sfumato.pixels.training.together import Buying, Together
 from sfumato.train import Progress, silent
 from sfumato.train.checkpoint import History
 
@@ -58,11 +61,15 @@ def train(
     """Train a predictor, and its selector if that can learn, both in place.
 
     The loss is the task's, averaged over the pixels that are valid and were not bought: scoring
-    never counts a bought pixel, so learning does not either. To a learned selector the gradient
-    passes through the mask, straight through, as if M ⊙ S were smooth in M (spec 5, page 8). That
-    a pixel would be right itself if it were bought is no reason to buy it, yet it is a part of that
-    gradient. With `PixelRecipe.judges` below 1, random pixels are judges in each step of a learned
-    selector: the loss is theirs alone, and no gradient passes through the mask where they are.
+    never counts a bought pixel, so learning does not either.
+
+    A `Stratified` selector learns from pairs of draws once the predictor has learned (`Gains`):
+    in each cell, which of two pixels was the better buy. To other learned selectors, and to it
+    with `PixelRecipe.learning` "gradient", the gradient passes through the mask, straight through,
+    as if M ⊙ S were smooth in M (spec 5, page 8). That a pixel would be right itself if it were
+    bought is no reason to buy it, yet it is a part of that gradient. With `PixelRecipe.judges`
+    below 1, random pixels are judges in each step of a learned selector: the loss is theirs alone,
+    and no gradient passes through the mask where they are.
 
     With `weight` instead of `k` it is the source's objective, error² + λ‖M‖₁ (spec 5, page 9), per
     pixel: the mean error plus λ times the mean of M. It holds no budget: what it buys differs
@@ -108,25 +115,40 @@ def train(
     recipe = recipe or PixelRecipe()
     if (k is None) == (weight is None):
         raise SettingError("give either k, the pixels per picture, or weight, the price of one")
-    if k is None:
-        buying = priced(selector, weight or 0.0)
-    else:
-        buying = _counted(selector, scenes, k, rounds, recipe.judges)
     begun = time.perf_counter()
-    run = Run(selector, predictor, scenes, recipe, seed, buying)
+    course = _course(selector, predictor, scenes, k, weight, recipe, rounds)
+    run = Run(selector, predictor, scenes, recipe, seed, course)
     history = run.all((k, weight, rounds), checkpoint, progress)
     return Trained(selector, predictor, history, time.perf_counter() - begun)
 
 
+def _course(
+    selector: Selector,
+    predictor: nn.Module,
+    scenes: Scenes,
+    k: Budget | None,
+    weight: float | None,
+    recipe: PixelRecipe,
+    rounds: int | Sequence[float],
+) -> Course:
+    if k is None:
+        buying = priced(selector, weight or 0.0)
+        return Together(selector, predictor, scenes, recipe, buying)
+    budget = check_budget(k, scenes.pixels)
+    split_rounds(budget[0], rounds)
+    if isinstance(selector, Stratified) and recipe.learning == "gains":
+        return Gains(selector, predictor, scenes, recipe, budget, rounds)
+    buying = _counted(selector, budget, rounds, recipe.judges)
+    return Together(selector, predictor, scenes, recipe, buying)
+
+
 def _counted(
-    selector: Selector, scenes: Scenes, k: Budget, rounds: int | Sequence[float], share: float
+    selector: Selector, budget: tuple[int, int], rounds: int | Sequence[float], share: float
 ) -> Buying:
-    least, most = check_budget(k, scenes.pixels)
-    split_rounds(least, rounds)
-    anyhow = Random(scenes.channels, scenes.size)
+    anyhow = Random(selector.channels, selector.size)
 
     def buying(batch: Scenes, warm: bool) -> tuple[Bought, None]:
-        portions = split_rounds(draw_budget(least, most), rounds)
+        portions = split_rounds(draw_budget(*budget), rounds)
         if not selector.learned:
             return buy(selector, batch, portions), None
         if warm:

@@ -1,0 +1,144 @@
+"""The predictor first, then the selector by pairs of draws, then the predictor again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from sfumato.nn.mode import sampling
+from sfumato.pixels.scenes import Scenes
+from sfumato.pixels.selectors import JitteredGrid, Stratified
+from sfumato.pixels.selectors.uncertainty import evaluated
+from sfumato.pixels.training.budget import draw_budget, split_rounds
+from sfumato.pixels.training.buying import buy
+from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
+from sfumato.pixels.training.pairs import bounded_loss, pair_loss
+from sfumato.pixels.training.recipe import PixelRecipe, cosine
+
+CENTRES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 100.0)
+"""What a cell's side may cost against its centre, in standard deviations of gains; with the last
+the selector is a grid."""
+HELD = 8
+"""Every eighth picture is held back from the pairs, to choose among these."""
+
+
+@final
+class Gains(Course):
+    """Three stages: "predictor", "gains", "both".
+
+    First the predictor learns with one random pixel in every cell, for budgets from half to four
+    times those asked for. Then the selector learns from pairs (`pair_loss`), and its `centre` is
+    set to what is best on pictures that were held back from it. Last the predictor learns from
+    what the selector chooses, at half the rate.
+
+    Args:
+        selector: trained.
+        predictor: trained.
+        scenes: to learn from.
+        recipe: how long and how fast.
+        budget: the least and the most pixels per picture.
+        rounds: in how many rounds, or of which shares, they are bought.
+    """
+
+    def __init__(
+        self,
+        selector: Stratified,
+        predictor: nn.Module,
+        scenes: Scenes,
+        recipe: PixelRecipe,
+        budget: tuple[int, int],
+        rounds: int | Sequence[float],
+    ) -> None:
+        self.selector = selector
+        self.predictor = predictor
+        self.scenes = scenes
+        self.recipe = recipe
+        self.budget = budget
+        self.rounds = rounds
+        many = len(scenes) if len(scenes) >= 2 * HELD else 0
+        self._held = scenes.subset(range(0, many, HELD)) if many else scenes
+        self._taught = scenes.subset([i for i in range(many) if i % HELD]) if many else scenes
+        self._weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.gains.balance)
+        first = round(recipe.gains.share * recipe.steps)
+        pairs = first + (recipe.gains.steps or recipe.steps)
+        self._stages = {
+            "predictor": (0, first),
+            "gains": (first, pairs),
+            "both": (pairs, pairs + recipe.steps - first),
+        }
+
+    @property
+    def ends(self) -> dict[int, str]:
+        return {end: name for name, (begin, end) in self._stages.items() if end > begin}
+
+    def pictures(self, step: int) -> Scenes:
+        return self._taught if self._stage(step) == "gains" else self.scenes
+
+    def rates(self, step: int) -> tuple[float, float]:
+        stage = self._stage(step)
+        begin, end = self._stages[stage]
+        fall = cosine(step - begin, end - begin)
+        if stage == "gains":
+            return 0.0, self.recipe.selector_lr * fall
+        return self.recipe.lr * fall * (0.5 if stage == "both" else 1.0), 0.0
+
+    def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
+        stage = self._stage(step)
+        portions = split_rounds(draw_budget(*self.budget), self.rounds)
+        if stage == "gains":
+            portions = portions[: 1 + int(torch.randint(len(portions), ()))]
+            loss = pair_loss(
+                self.selector, self.predictor, batch, portions, self._weigh, self.recipe.gains
+            )
+            return loss, torch.full((len(batch),), sum(portions))
+        if stage == "predictor":
+            least, most = max(1, self.budget[0] // 2), min(4 * self.budget[1], batch.pixels - 1)
+            anyhow = JitteredGrid(batch.channels, batch.size)
+            bought = buy(anyhow, batch, [draw_budget(least, most)])
+        else:
+            with torch.no_grad(), sampling(self.selector, "mean"):
+                bought = buy(self.selector, batch, portions)
+        return predictor_loss(self.predictor, batch, bought), paid_per_picture(bought)
+
+    def close(self, name: str) -> dict[str, Any]:
+        if name != "gains":
+            return {}
+        losses = {centre: self._judged(centre) for centre in CENTRES}
+        best = min(losses, key=lambda centre: losses[centre])
+        self._set(best)
+        return {"centre": best}
+
+    def reopen(self, history: list[dict[str, Any]]) -> None:
+        for noted in history:
+            if "centre" in noted:
+                self._set(noted["centre"])
+
+    def _stage(self, step: int) -> str:
+        return next(name for end, name in self.ends.items() if step < end)
+
+    def _judged(self, centre: float) -> float:
+        """The mean loss of held pictures if the selector goes by this centre."""
+        self._set(centre)
+        least, most = self.budget
+        portions = split_rounds(round((least * most) ** 0.5), self.rounds)
+        total, count = 0.0, 0
+        for index in torch.arange(len(self._held)).split(self.recipe.batch_size):
+            batch = self._held.subset(index)
+            with (
+                torch.no_grad(), sampling(self.selector, "mean"),
+                evaluated(self.selector), evaluated(self.predictor),
+            ):  # fmt: skip
+                paid = buy(self.selector, batch, portions).paid
+                each = bounded_loss(
+                    self.predictor, batch, paid.to(batch.images), self._weigh,
+                    self.recipe.gains.bound,
+                )  # fmt: skip
+            left = batch.valid & ~paid
+            total, count = total + float(each[left].sum()), count + int(left.sum())
+        return total / max(count, 1)
+
+    def _set(self, centre: float) -> None:
+        vars(self.selector)["centre"] = centre
