@@ -51,7 +51,7 @@ def test_small_table_runs_and_resumes(tmp_path: Path) -> None:
     text = (tmp_path / "small.md").read_text(encoding="utf-8")
     assert (tmp_path / "small.svg").stat().st_size > 0
     cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "cells").rglob("*.json")}
-    assert len(cells) == 2 * (2 * 5 + 2)
+    assert len(cells) == 2 * (2 * 7 + 2)
     assert main([*arguments, "--workers", "1"]) == 0
     assert cells == {path: path.stat().st_mtime_ns for path in cells}
     for row in results["rows"]:
