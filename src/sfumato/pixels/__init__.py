@@ -20,5 +20,6 @@ from sfumato.pixels.rounds import suggest as suggest
 from sfumato.pixels.scenes import Scenes as Scenes
 from sfumato.pixels.scenes import open_scenes as open_scenes
 from sfumato.pixels.scenes import scene_splits as scene_splits
+from sfumato.pixels.training import GainSettings as GainSettings
 from sfumato.pixels.training import PixelRecipe as PixelRecipe
 from sfumato.pixels.training import train as train
