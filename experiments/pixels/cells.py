@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from experiments.pixels.rows import Row
+from experiments.pixels.shapes import shape_of
 from sfumato.files import prepare_folder
-from sfumato.pixels.evaluation import contest
+from sfumato.pixels.evaluation import contest, predict
 from sfumato.pixels.scenes import Scenes, scene_splits
+from sfumato.pixels.selectors import Selector
 from sfumato.train import Cell
 
 
@@ -43,6 +47,7 @@ class Task:
         limits: training and test pictures, None for all.
         recipe: of every row, where it says nothing else.
         folder: the run's.
+        shapes: whether the chosen pixels are looked at all together.
     """
 
     source: str
@@ -50,6 +55,7 @@ class Task:
     limits: tuple[int | None, int | None]
     recipe: dict[str, Any]
     folder: Path
+    shapes: bool = False
 
     def scenes(self) -> tuple[Scenes, Scenes]:
         """Training and test scenes, with one task."""
@@ -69,15 +75,25 @@ def measured(task: Task, point: Point, scenes: tuple[Scenes, Scenes]) -> dict[st
     """Train and score; an interrupted training goes on from its checkpoint."""
     folder = prepare_folder(task.folder / "state" / point.row.name)
     checkpoint = folder / f"k-{point.k}-seed-{point.seed}.pt"
+    row, made = point.row, list[tuple[Selector, nn.Module]]()
+
+    def selector(train: Scenes, predictor: nn.Module) -> Selector:
+        made.append((row.make_selector(train, predictor), predictor))
+        return made[0][0]
+
     found = contest(
-        point.row.contender(),
+        replace(row.contender(), selector=selector),
         *scenes,
         point.k,
-        weight=point.row.weight,
-        recipe=point.row.fitted(task.recipe),
+        weight=row.weight,
+        recipe=row.fitted(task.recipe),
         seed=point.seed,
         checkpoint=checkpoint,
     )
+    if task.shapes and not row.oracle:
+        k = point.k if row.weight is None else None
+        masks, _ = predict(*made[0], scenes[1], k, rounds=row.rounds, seed=point.seed)
+        found["shape"] = shape_of(masks)
     checkpoint.unlink(missing_ok=True)
     return {**found, "history": found["history"][-1:]}
 

@@ -12,7 +12,8 @@ from experiments.pixels.figures import headline
 def draw(results: Mapping[str, Any], path: Path) -> None:
     """Write the budget curve, and beside it λ against figure and realised pixels if there is any.
 
-    Oracles see the labels: the room up to them is shaded.
+    Oracles see the labels: the room up to them is shaded. Where the chosen pixels are looked at
+    all together, it is a map for each row instead: how often a pixel is chosen.
     """
     import matplotlib as mpl
 
@@ -20,6 +21,10 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "sfumato"  # the same file for the same figures
     from matplotlib import pyplot as plt
 
+    shaped = [row for row in results["rows"] if "shape" in row]
+    if shaped:
+        _maps(plt, shaped, path)
+        return
     about = results["descriptions"]
     priced = sorted(
         (about[row["row"]]["weight"], row)
@@ -32,6 +37,24 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     _curves(axes[0][0], results)
     if priced:
         _prices(axes[0][1], priced)
+    figure.tight_layout()
+    figure.savefig(path, format="svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def _maps(plt: Any, rows: list[Any], path: Path) -> None:
+    across = min(4, len(rows))
+    down = -(-len(rows) // across)
+    figure, axes = plt.subplots(down, across, figsize=(2.7 * across, 2.6 * down), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, row in zip(axes.flat, rows, strict=False):
+        often = row["shape"]["often"]
+        top = max(max(line) for line in often) or 1.0
+        axis.imshow(often, cmap="magma", vmin=0, vmax=top, interpolation="nearest")
+        least, mean, most = (row["pixels"][name] for name in ("minimum", "mean", "maximum"))
+        bought = f"{mean:.0f}" if least == most else f"{least:g} to {most:g}, mean {mean:.0f}"
+        axis.set_title(f"{row['row']}\n{bought} pixels", fontsize=7)
     figure.tight_layout()
     figure.savefig(path, format="svg", metadata={"Date": None})
     plt.close(figure)

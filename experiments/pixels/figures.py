@@ -45,7 +45,18 @@ def _entry(
     }
     if all("held" in cell for cell in cells):
         entry["held"] = _summaries([cell["held"]["figures"] for cell in cells])
+    if all("shape" in cell for cell in cells):
+        entry["shape"] = _shapes([cell["shape"] for cell in cells])
     return entry
+
+
+def _shapes(shapes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Figures of the masks over the seeds, and where the first seed's pixels were."""
+    found: dict[str, Any] = {}
+    for name in ("border", "lattice", "distinct", "empty"):
+        known = [shape[name] for shape in shapes if shape[name] is not None]
+        found[name] = mean(known) if known else None
+    return {**found, "border_uniform": shapes[0]["border_uniform"], "often": shapes[0]["often"]}
 
 
 def _summaries(figures: Sequence[Mapping[str, float]]) -> dict[str, Any]:

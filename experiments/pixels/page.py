@@ -41,9 +41,12 @@ def render(results: Mapping[str, Any]) -> str:
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row["figures"]))
     held = any("held" in row for row in rows)
+    shapes = any("shape" in row for row in rows)
     head = ["row", *[_WORDS.get(name, name) for name in names]]
     head += ["… with exactly k"] if held else []
-    head += ["bought: least", "mean", "most", "failed", "minutes of training"]
+    head += ["bought: least", "mean", "most"]
+    head += ["at the border, %", "in one lattice, %", "distinct", "pictures without, %"] * shapes
+    head += ["failed", "minutes of training"]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
         cells = [row["row"], *[_figure(name, row["figures"].get(name)) for name in names]]
@@ -52,6 +55,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             cells.append(_figure(name, row.get("held", {}).get(name)))
         bought = row["pixels"]
         cells += [f"{bought['minimum']:g}", f"{bought['mean']:.1f}", f"{bought['maximum']:g}"]
+        cells += _shape(row.get("shape")) if shapes else []
         cells += [f"{row['failed']:.1f}", f"{row['seconds'] / 60:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -63,3 +67,12 @@ def _figure(name: str, found: Mapping[str, Any] | None) -> str:
     if name in ("miou", "accuracy"):
         return f"{100 * found['mean']:.1f} ± {100 * found['std']:.1f}"
     return f"{found['mean']:.4f} ± {found['std']:.4f}"
+
+
+def _shape(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return ["–"] * 4
+    shares = [
+        "–" if found[name] is None else f"{100 * found[name]:.0f}" for name in ("border", "lattice")
+    ]
+    return [*shares, f"{found['distinct']:.0f}", f"{100 * found['empty']:.0f}"]

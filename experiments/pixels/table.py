@@ -17,11 +17,13 @@ from sfumato.train import provenance, run_cells
 
 __all__ = ["draw", "points_of", "render", "run"]
 
+SETUP = ("data", "size", "limits", "recipe", "shapes")
+
 
 def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[dict[str, Any], str]:
     """Fill the missing cells of `config` on the data at `source`: results and a Markdown table."""
     # Rows, budgets and seeds may grow.
-    same_setup(out, {key: config.get(key) for key in ("data", "size", "limits", "recipe")})
+    same_setup(out, {key: config.get(key) for key in SETUP})
     rows = rows_of(config)
     task = task_of(config, source, out)
     scenes = task.scenes()
@@ -57,7 +59,8 @@ def task_of(config: dict[str, Any], source: str, out: Path) -> Task:
     size = config.get("size")
     train, test = config.get("limits", (None, None))
     size = None if size is None else (size[0], size[1])
-    return Task(source, size, (train, test), config.get("recipe", {}), out)
+    recipe, shapes = config.get("recipe", {}), config.get("shapes", False)
+    return Task(source, size, (train, test), recipe, out, shapes)
 
 
 def points_of(config: dict[str, Any], rows: list[Row]) -> list[Point]:
