@@ -52,9 +52,18 @@ def test_what_is_no_whole_predictor_is_refused(tmp_path: Path) -> None:
         load_predictor(path)
 
 
-def test_others_and_nan_are_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="Conv2d"):
-        save_predictor(nn.Conv2d(1, 1, 1), 1, Depth(), tmp_path / "net")
+def test_one_of_ones_own_takes_the_function_that_makes_it(tmp_path: Path) -> None:
+    net = nn.Conv2d(1, 1, 1)
+    path = save_predictor(net, 1, Depth(), tmp_path / "net")
+    with pytest.raises(SettingError, match="predictor of your own"):
+        load_predictor(path)
+    again, task = load_predictor(path, lambda channels, task: nn.Conv2d(channels, task.outputs, 1))
+    assert torch.equal(next(again.parameters()), net.weight) and isinstance(task, Depth)
+    with pytest.raises(StoreError, match="cannot be built"):
+        load_predictor(path, lambda channels, task: nn.Conv2d(channels, 7, 1))
+
+
+def test_nan_is_not_saved(tmp_path: Path) -> None:
     predictor = KernelInterpolation(1, Depth())
     nn.init.constant_(predictor.log_reach, float("nan"))
     with pytest.raises(DataError, match="log_reach"):

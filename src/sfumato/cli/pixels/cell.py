@@ -77,7 +77,7 @@ def pixel_cell(job: PixelJob, name: str, k: int, weight: float | None, seed: int
     )  # fmt: skip
     chooses, predictor = made
     assert isinstance(chooses, Selector)
-    kept = Kept(name, chooses, predictor, job.test.task, k, weight, plain.rounds)
+    kept = Kept(name, chooses, predictor, job.test.task, k, weight, plain.rounds, job.predictor)
     if job.kept and not plain.oracle:
         keep(kept, job.out / "networks" / cell)
     if seed == job.first:

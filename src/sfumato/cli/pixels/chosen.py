@@ -78,7 +78,7 @@ def _trained(options: PixelSuggestOptions, out: Path) -> Chosen:
     if options.size is not None:
         raise SettingError("--size is that of the run: leave it out")
     entry = entries(options.run, options.selector)[0]
-    kept = load_kept(Path(options.run) / entry["folder"])
+    kept = load_kept(Path(options.run) / entry["folder"], options.predictor)
     legend = legend_of(kept.task)
     if options.classes:
         if not isinstance(kept.task, Segmentation) or len(options.classes) != kept.task.classes:

@@ -12,7 +12,13 @@ from sfumato.cli.common.progress import Display
 from sfumato.cli.common.settings import worker_count
 from sfumato.cli.pixels.cell import PixelJob, cell_name, pixel_cell, show
 from sfumato.cli.pixels.comparison import nearest_price
-from sfumato.cli.pixels.contenders import ORACLE, PRICED, check_names, check_rounds
+from sfumato.cli.pixels.contenders import (
+    ORACLE,
+    PRICED,
+    check_names,
+    check_rounds,
+    predictor_for,
+)
 from sfumato.cli.pixels.evaluate import PixelEvaluateOptions
 from sfumato.cli.pixels.kept import entries, is_kept, load_kept, note_run
 from sfumato.cli.pixels.material import budget_of, budgets_of, check_k, gather, scored_scenes
@@ -42,8 +48,9 @@ def train_and_compare(options: PixelTrainOptions, folder: RunFolder) -> list[str
     beside = tuple(name for name in options.beside if name != options.selector)
     _check_train(options, beside)
     train, test = gather(options)
+    predictor = predictor_for(options.predictor, train)
     k = budget_of(train, options.k, options.share)
-    job = _job(options, folder.path, train, test, kept=True)
+    job = _job(options, folder.path, train, test, predictor, kept=True)
     seeds = range(options.seed, options.seed + options.seeds)
     own: list[Point] = [
         (options.selector, k, weight, seed) for weight in options.weight or (None,)
@@ -67,8 +74,9 @@ def evaluate_all(options: PixelEvaluateOptions, folder: RunFolder) -> list[str]:
     check_names(names, "--selectors")
     check_rounds(options.rounds)
     train, test = gather(options)
+    predictor = predictor_for(options.predictor, train)
     ks = budgets_of(train, options.k, options.share)
-    job = _job(options, folder.path, train, test, kept=False)
+    job = _job(options, folder.path, train, test, predictor, kept=False)
     seeds = range(options.seed, options.seed + options.seeds)
     points: list[Point] = [(name, k, None, seed) for seed in seeds for k in ks for name in names]
     cells = _run(job, points, worker_count(options.workers))
@@ -82,7 +90,7 @@ def _evaluate_run(options: PixelEvaluateOptions, folder: RunFolder) -> list[str]
     assert options.run is not None
     names = options.selectors or ("all",)
     kept = [entry for name in names for entry in entries(options.run, name)]
-    first = load_kept(Path(options.run) / kept[0]["folder"])
+    first = load_kept(Path(options.run) / kept[0]["folder"], options.predictor)
     test = scored_scenes(options, first.task, first.selector.size)
     ks = budgets_of(test, options.k or (() if options.share else (first.k,)), options.share)
     for k in ks:
@@ -96,7 +104,13 @@ def _evaluate_run(options: PixelEvaluateOptions, folder: RunFolder) -> list[str]
         Cell(
             cell_name(*point),
             score_cell,
-            {"source": source, "seed": point[3], "k": point[1], "test": test},
+            {
+                "source": source,
+                "seed": point[3],
+                "k": point[1],
+                "test": test,
+                "predictor": options.predictor,
+            },
         )
         for point, source in points.items()
     ]
@@ -105,7 +119,7 @@ def _evaluate_run(options: PixelEvaluateOptions, folder: RunFolder) -> list[str]
     for point, source in points.items():
         if point[1] == ks[0] and point[3] == first:
             path = folder.path / "shown" / f"{cell_name(*point)}.safetensors"
-            show(replace(load_kept(source), k=ks[0]), test, first, path)
+            show(replace(load_kept(source, options.predictor), k=ks[0]), test, first, path)
     save_pictures(folder.path, test, list(points), ks[0], found)
     return write_results(folder, (None, test), None, list(found.values()), ks[0])
 
@@ -139,6 +153,7 @@ def _job(
     out: Path,
     train: Scenes,
     test: Scenes,
+    predictor: str,
     *,
     kept: bool,
 ) -> PixelJob:
@@ -149,7 +164,7 @@ def _job(
         steps=options.steps, batch_size=options.batch_size, lr=options.lr, selector_lr=options.lr,
         mirror=options.data != "digits", **more,
     )  # fmt: skip
-    return PixelJob(out, train, test, options.predictor, options.rounds, recipe, options.seed, kept)
+    return PixelJob(out, train, test, predictor, options.rounds, recipe, options.seed, kept)
 
 
 def _run(job: PixelJob, points: Sequence[Point], workers: int) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from typing import Any, final
 
 from torch import nn
 
+from sfumato.cli.common.settings import named
+from sfumato.cli.pixels.material import SMALL
 from sfumato.errors import SettingError
 from sfumato.pixels import predictors, selectors
 from sfumato.pixels.evaluation import Contender
+from sfumato.pixels.predictors import check_predictor
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Selector
 from sfumato.pixels.tasks import Segmentation
@@ -50,7 +53,7 @@ class Named:
 
     Args:
         name: a key of `SELECTORS`, or the oracle.
-        predictor: a key of `PREDICTORS`.
+        predictor: a key of `PREDICTORS`, or module:factory.
         rounds: as they were asked for.
     """
 
@@ -86,7 +89,47 @@ class Named:
 
     def make_predictor(self, scenes: Scenes) -> nn.Module:
         """The predictor before any training."""
-        return PREDICTORS[self.predictor](scenes.channels, scenes.task)
+        return predictor_factory(self.predictor)(scenes.channels, scenes.task)
+
+
+def predictor_factory(name: str) -> Callable[..., nn.Module]:
+    """What makes a predictor from channels and task.
+
+    Raises:
+        SettingError: there is no such kind, module or factory.
+    """
+    if name in PREDICTORS:
+        return PREDICTORS[name]
+    if ":" not in name:
+        raise SettingError(
+            f"--predictor {name} is unknown; there are {', '.join(PREDICTORS)}, and module:factory"
+        )
+    made: Callable[..., nn.Module] = named(name, "--predictor")
+    if not callable(made):
+        raise SettingError(f"--predictor {name} must be callable, (channels, task) -> nn.Module")
+    return made
+
+
+def predictor_for(name: str, scenes: Scenes) -> str:
+    """The name of a predictor that fits the pictures; `auto` becomes that of a kind.
+
+    Raises:
+        SettingError: it cannot be made, or does not fit them: told before any work.
+    """
+    if name == "auto":
+        return "unet" if scenes.pixels <= SMALL else "kernel-unet"
+    factory = predictor_factory(name)
+    try:
+        made = factory(scenes.channels, scenes.task)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SettingError(
+            f"--predictor {name} cannot be called with {scenes.channels} channels and the task "
+            f"{type(scenes.task).__name__}: {error}"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise SettingError(f"--predictor {name} must make an nn.Module, not {type(made).__name__}")
+    check_predictor(made, scenes.images[:1], scenes.task)
+    return name
 
 
 def rounds_of(name: str, asked: Sequence[float]) -> int | tuple[float, ...]:

@@ -46,8 +46,12 @@ class PixelEvaluateOptions:
     64 are shrunk to 64."""
     limit: int | None = None
     """Take at most so many pictures for training, and as many for testing."""
-    predictor: Literal["unet", "kernel", "kernel-unet"] = "unet"
-    """kernel interpolates, and learns next to nothing; kernel-unet corrects that by a network."""
+    predictor: str = "auto"
+    """What predicts. kernel interpolates, and learns next to nothing; kernel-unet corrects that by
+    a network; unet is a network alone; auto takes unet for pictures of at most 256 pixels, and
+    kernel-unet for others. module:factory is one of your own: factory(channels, task)
+    makes a module that is called with pictures, values and mask (docs/pixels.md). With --run
+    it is needed only where the run has one of your own."""
     rounds: tuple[float, ...] = ()
     """In how many rounds, or of which shares, those selectors buy that look at labels."""
     steps: int = 600

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from torch import nn
 
+from sfumato.cli.pixels.contenders import PREDICTORS, predictor_factory
 from sfumato.errors import SettingError, StoreError
 from sfumato.files import prepare_folder, read_json, write_json
 from sfumato.pixels.predictors.store import load_predictor, save_predictor
@@ -31,6 +32,7 @@ class Kept:
         k: pixels per picture.
         weight: λ, where there was a price in place of a budget.
         rounds: in how many rounds, or of which shares, they are bought.
+        made_by: how the command line calls the predictor.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Kept:
     k: int
     weight: float | None
     rounds: int | tuple[float, ...]
+    made_by: str
 
 
 def keep(kept: Kept, folder: Path) -> None:
@@ -51,7 +54,7 @@ def keep(kept: Kept, folder: Path) -> None:
     )
     rounds = kept.rounds if isinstance(kept.rounds, int) else list(kept.rounds)
     entry = {"name": kept.name, "k": kept.k, "weight": kept.weight, "rounds": rounds}
-    write_json(folder / ENTRY, {"schema": SCHEMA, **entry})
+    write_json(folder / ENTRY, {"schema": SCHEMA, **entry, "predictor": kept.made_by})
 
 
 def is_kept(folder: Path) -> bool:
@@ -98,18 +101,33 @@ def entries(run: str | Path, name: str | None = None) -> list[dict[str, Any]]:
     return found
 
 
-def load_kept(folder: Path) -> Kept:
+def load_kept(folder: Path, predictor: str | None = None) -> Kept:
     """Read what `keep` wrote.
 
+    Args:
+        folder: where it lies.
+        predictor: module:factory of a predictor of the user's own. What the folder itself says of
+            it is not run: it may come from somebody else.
+
     Raises:
+        SettingError: it is needed, and not given.
         StoreError: a file is missing or damaged.
     """
     entry = read_json(folder / ENTRY)
-    if not isinstance(entry, dict) or not {"name", "k", "weight", "rounds"} <= entry.keys():
+    wanted = {"name", "k", "weight", "rounds", "predictor"}
+    if not isinstance(entry, dict) or not wanted <= entry.keys():
         raise StoreError(f"{folder / ENTRY} does not say what was trained: train again")
-    predictor, task = load_predictor(folder / "predictor.safetensors")
-    given: dict[str, Any] = {"predictor": predictor} if entry["name"] == "uncertainty" else {}
+    made_by, make = str(entry["predictor"]), None
+    if made_by not in PREDICTORS:
+        if predictor is None or ":" not in predictor:
+            raise SettingError(
+                f"the run was trained with a predictor of your own: --predictor {made_by}"
+            )
+        make = predictor_factory(predictor)
+    found, task = load_predictor(folder / "predictor.safetensors", make)
+    given: dict[str, Any] = {"predictor": found} if entry["name"] == "uncertainty" else {}
     selector = load_selector(folder / "selector", **given).eval()
     rounds = entry["rounds"]
     rounds = rounds if isinstance(rounds, int) else tuple(rounds)
-    return Kept(entry["name"], selector, predictor, task, entry["k"], entry["weight"], rounds)
+    k, weight = entry["k"], entry["weight"]
+    return Kept(entry["name"], selector, found, task, k, weight, rounds, made_by)

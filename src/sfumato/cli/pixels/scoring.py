@@ -11,14 +11,14 @@ from sfumato.pixels.evaluation import evaluate
 from sfumato.pixels.scenes import Scenes
 
 
-def score_cell(source: Path, seed: int, k: int, test: Scenes) -> dict[str, Any]:
+def score_cell(source: Path, seed: int, k: int, test: Scenes, predictor: str) -> dict[str, Any]:
     """Score a selector and its predictor that a run has kept.
 
     Raises:
         DataError: the pictures have another size or number of channels.
         StoreError: a file is missing or damaged.
     """
-    kept = load_kept(source)
+    kept = load_kept(source, predictor)
     if kept.selector.channels != test.channels:
         raise DataError(
             f"the pictures of {test.name} have {test.channels} channels, and those that the run "

@@ -29,6 +29,8 @@ class PixelSuggestOptions:
     selector: str | None = None
     """With --run: another one of that run. Without: grid, jittered, random or edges, which need no
     training."""
+    predictor: str | None = None
+    """With --run: module:factory, where the run was trained with a predictor of your own."""
     k: int | None = None
     """Pixels per picture in this round; by default what the run was trained for."""
     format: tuple[str, ...] = ("table", "overlay")
@@ -62,5 +64,5 @@ COMMAND = Command(
         "sfumato pixels suggest --run runs/mine --pictures path --format table,label-studio",
         "sfumato pixels suggest --selector grid --pictures path --k 20 --classes sky road car",
     ),
-    free=("pictures", "run", "selector", "k", "format", "size", "seed"),
+    free=("pictures", "run", "selector", "predictor", "k", "format", "size", "seed"),
 )

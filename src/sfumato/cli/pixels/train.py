@@ -52,8 +52,11 @@ class PixelTrainOptions:
     them --weight."""
     beside: tuple[str, ...] = ("random", "grid")
     """What it is held against, each with a predictor of its own; also jittered, edges, oracle."""
-    predictor: Literal["unet", "kernel", "kernel-unet"] = "unet"
-    """kernel interpolates, and learns next to nothing; kernel-unet corrects that by a network."""
+    predictor: str = "auto"
+    """What predicts. kernel interpolates, and learns next to nothing; kernel-unet corrects that by
+    a network; unet is a network alone; auto takes unet for pictures of at most 256 pixels, and
+    kernel-unet for others. module:factory is one of your own: factory(channels, task)
+    makes a module that is called with pictures, values and mask (docs/pixels.md)."""
     rounds: tuple[float, ...] = ()
     """In how many rounds the pixels are bought, or their shares, such as 0.5 0.25 0.25; the
     selector sees the labels of earlier rounds. By default one, and for uncertainty a grid of half

@@ -26,41 +26,55 @@ PREDICTORS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+OWN = "own"
+"""The type of a predictor that is none of sfumato: only its weights are in the file."""
+
+
 def save_predictor(predictor: nn.Module, channels: int, task: Task, path: str | Path) -> Path:
-    """Write a predictor of sfumato, with the task that it was made for, to one file.
+    """Write a predictor, with the task that it was made for, to one file.
 
     Args:
-        predictor: `UNet`, `KernelUNet` or `KernelInterpolation`.
+        predictor: `UNet`, `KernelUNet` or `KernelInterpolation`; of any other module the weights
+            are written, and reading it takes the function that makes it.
         channels: of its pictures.
         task: that it was made with.
         path: of the file; by custom its name ends in `.safetensors`.
 
     Raises:
-        SettingError: a predictor of another kind: save its `state_dict` yourself.
         DataError: a weight is NaN or infinite.
         OutputError: the disk is full, or the folder cannot be written.
     """
     kind = type(predictor).__name__
-    if kind not in PREDICTORS or type(predictor) is not PREDICTORS[kind]:
-        raise SettingError(
-            f"{kind} is not one of {', '.join(PREDICTORS)}: save its state_dict yourself"
-        )
+    known = kind in PREDICTORS and type(predictor) is PREDICTORS[kind]
     weights = {name: t.detach().cpu().contiguous() for name, t in predictor.state_dict().items()}
     for name, weight in weights.items():
         if not bool(weight.isfinite().all()):
             raise DataError(f"{name} of the predictor holds NaN or infinite values")
-    settings: Any = predictor.settings  # each of the three has them
-    head = {"type": kind, "channels": channels, "task": task.settings(), "settings": settings()}
+    made: Any = predictor  # each of the three has settings
+    settings = made.settings() if known else {}
+    head = {
+        "type": kind if known else OWN,
+        "channels": channels,
+        "task": task.settings(),
+        "settings": settings,
+    }
     content = save(weights, {"schema": SCHEMA, "predictor": json.dumps(head)})
     with atomic(path) as part:
         part.write_bytes(content)
     return Path(path)
 
 
-def load_predictor(path: str | Path) -> tuple[nn.Module, Task]:
+def load_predictor(
+    path: str | Path, make: Callable[[int, Task], nn.Module] | None = None
+) -> tuple[nn.Module, Task]:
     """Read what `save_predictor` wrote, in evaluation mode, and its task.
 
+    Args:
+        path: of the file.
+        make: from channels and task to a predictor that is none of sfumato, new.
+
     Raises:
+        SettingError: it is one of these, and `make` is not given.
         StoreError: the file is missing, damaged, or is no predictor.
 
     Example:
@@ -85,8 +99,16 @@ def load_predictor(path: str | Path) -> tuple[nn.Module, Task]:
     try:
         head = json.loads(found["predictor"])
         task = task_from(head["task"])
-        predictor = PREDICTORS[head["type"]](head["channels"], task, **head["settings"])
+        if head["type"] == OWN and make is None:
+            raise SettingError(
+                f"{path} holds the weights of a predictor of your own: give the function that "
+                "makes it from channels and task"
+            )
+        build = make if head["type"] == OWN and make else PREDICTORS[head["type"]]
+        predictor = build(head["channels"], task, **head["settings"])
         predictor.load_state_dict(weights)
+    except SettingError:
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:200]
         raise StoreError(f"the predictor in {path} cannot be built: {detail}") from error
