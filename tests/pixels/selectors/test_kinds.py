@@ -46,6 +46,25 @@ def test_a_jittered_grid_has_one_pixel_per_cell() -> None:
     assert mask.unfold(2, 4, 4).unfold(3, 4, 4).sum((4, 5)).flatten().tolist() == [1.0] * 4
 
 
+def test_a_jittered_grid_may_leave_a_share_of_its_cells_alone() -> None:
+    """15,000 cells, five standard deviations: a false alarm in two million runs."""
+    torch.manual_seed(0)
+    image = torch.rand(1000, 1, 9, 15)
+    grid = Grid(1, (9, 15))(image, 15)
+    assert torch.equal(JitteredGrid(1, (9, 15), share=0.0)(image, 15), grid)
+    mask = JitteredGrid(1, (9, 15), share=0.3)(image, 15)
+    assert mask.unfold(2, 3, 3).unfold(3, 3, 3).sum((4, 5)).unique().tolist() == [1.0]
+    kept = float((mask * grid).sum()) / 15000
+    wanted = 0.7 + 0.3 / 9
+    assert abs(kept - wanted) < 5 * (wanted * (1 - wanted) / 15000) ** 0.5
+    bought = JitteredGrid(1, (9, 15))(image, 4)
+    few = torch.cat([bought[:500], torch.zeros_like(bought[500:])])  # two partitions
+    again = JitteredGrid(1, (9, 15), share=0.5)(image, 5, few)
+    assert again.sum((1, 2, 3)).unique().tolist() == [5.0] and not bool((again * few).any())
+    with pytest.raises(SettingError, match="share"):
+        JitteredGrid(1, (9, 15), share=1.5)
+
+
 def test_sobel_of_a_slope() -> None:
     slope = torch.arange(6.0).expand(1, 2, 5, 6)  # two channels that rise by 1 per column
     assert torch.allclose(sobel(slope)[0, 0, :, 1:-1], torch.tensor(2.0).sqrt())

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from sfumato.pixels.selectors.base import Seen, Selector
+from sfumato.pixels.selectors.cells import cells
+from sfumato.pixels.selectors.checks import check_share
 from sfumato.pixels.selectors.draws import gumbel, stratified
+
+_FIRM = 1e6
+"""By how much half a cell's side is worse than its centre there, in logits."""
 
 
 @final
@@ -17,6 +22,16 @@ class JitteredGrid(Selector):
 
     Of what was bought before it takes note: pixels are added where the picture is still empty. It
     draws in every mode.
+
+    Args:
+        channels: of the pictures.
+        size: height and width of the pictures.
+        values: as for every selector.
+        share: of the cells in which it draws, each by itself; of the others it takes the centre,
+            so that 0 is the grid.
+
+    Raises:
+        SettingError: a share outside of [0, 1].
 
     Example:
         >>> import torch
@@ -28,7 +43,29 @@ class JitteredGrid(Selector):
     always_draws = True
     conditional = False
 
+    def __init__(
+        self, channels: int, size: tuple[int, int], *, values: int = 0, share: float = 1.0
+    ) -> None:
+        super().__init__(channels, size, values=values)
+        self.share = check_share("share", share)
+
     def choose(self, seen: Seen, k: int) -> Tensor:
-        return stratified(
-            torch.zeros_like(seen.bought), seen.bought, k, noise=gumbel(seen.bought, self.source)
-        )
+        logits = torch.zeros_like(seen.bought)
+        if self.share < 1:
+            logits = self._firm(seen.bought, k)
+        return stratified(logits, seen.bought, k, noise=gumbel(seen.bought, self.source))
+
+    def _firm(self, bought: Tensor, k: int) -> Tensor:
+        """Logits that noise cannot move from the centre, in the cells that are not drawn in."""
+        counts = bought.flatten(1).sum(1).long()
+        logits = torch.zeros_like(bought).flatten(1)
+        for many in counts.unique().tolist():
+            grid, rows = cells(self.size, k + many).to(bought.device), counts == many
+            shape = (int(rows.sum()), len(grid.centres))
+            uniform = (self.source.symmetric(shape, bought.dtype, bought.device) + 1) / 2
+            firm = (uniform >= self.share).to(logits)
+            logits[rows] = -_FIRM * grid.away.to(logits) * firm[:, grid.of]
+        return logits.reshape(bought.shape)
+
+    def settings(self) -> dict[str, Any]:
+        return {"share": self.share}

@@ -29,9 +29,11 @@ HELD = 8
 class Gains(Course):
     """Three stages: "predictor", "gains", "both".
 
-    First the predictor learns with one random pixel in every cell, for budgets from half to four
-    times those asked for. Then the selector learns from pairs (`pair_loss`), and its `centre` is
-    set to what is best on pictures that were held back from it. Last the predictor learns from
+    First the predictor learns with a grid, in half of the steps, and in the others with grids of
+    which a random share of the pixels has moved within its cell: a predictor that knows the grid by
+    heart breaks where a pixel moves, and one that knows only scattered pixels makes the grid look
+    bad. Then the selector learns from pairs (`pair_loss`), and its `centre` is set to what is best
+    on pictures that were held back from it, which may be the grid. Last the predictor learns from
     what the selector chooses, at half the rate.
 
     Args:
@@ -95,9 +97,9 @@ class Gains(Course):
             )
             return loss, torch.full((len(batch),), sum(portions))
         if stage == "predictor":
-            least, most = max(1, self.budget[0] // 2), min(4 * self.budget[1], batch.pixels - 1)
-            anyhow = JitteredGrid(batch.channels, batch.size)
-            bought = buy(anyhow, batch, [draw_budget(least, most)])
+            share = max(0.0, 2 * float(torch.rand(())) - 1)
+            near = JitteredGrid(batch.channels, batch.size, share=share)
+            bought = buy(near, batch, [draw_budget(*self.budget)])
         else:
             with torch.no_grad(), sampling(self.selector, "mean"):
                 bought = buy(self.selector, batch, portions)

@@ -30,12 +30,13 @@ def pair_loss(
 ) -> Tensor:
     """The squared error of foreseen gains, over the cells of two draws.
 
-    All portions but the last are bought by the selector. The last is drawn twice, uniformly within
-    cells, and both are shown to the predictor, which does not learn here. Around a cell the
-    difference of the two losses, L₁ - L₂, says which pixel was the better buy; in units of its
-    standard deviation over the batch it is y, and the loss is mean (w₂ - w₁ - y)², with w the
-    selector's logits at both pixels. So w is the mean gain of a pixel over the others of its cell,
-    up to a number per cell, whatever the others of the draws are: those are noise of mean zero.
+    All portions but the last are bought by the selector. The last is drawn twice, in each cell its
+    centre or, as often, any of its pixels; both are shown to the predictor, which does not learn
+    here. Around a cell the difference of the two losses, L₁ - L₂, says which pixel was the better
+    buy; in units of its standard deviation over the batch it is y, and the loss is
+    mean (w₂ - w₁ - y)², with w the selector's logits at both pixels. So w becomes the mean gain of
+    a pixel over the others of its cell, up to a number per cell: what the other cells of the draws
+    hold is noise of mean zero.
 
     Args:
         selector: its scores learn.
@@ -51,9 +52,9 @@ def pair_loss(
         paid = bought.paid.to(batch.images) if before else torch.zeros_like(bought.mask)
     seen = selector.look(batch.images, paid, bought.values, bought.shown)
     logits = selector.scores(seen)
-    uniform = JitteredGrid(selector.channels, selector.size)
+    near = JitteredGrid(selector.channels, selector.size, share=0.5)
     with torch.no_grad(), evaluated(predictor):
-        draws = [uniform(batch.images, k, paid) for _ in range(2)]
+        draws = [near(batch.images, k, paid) for _ in range(2)]
         losses = [
             bounded_loss(predictor, batch, paid + draw, weigh, settings.bound) for draw in draws
         ]
