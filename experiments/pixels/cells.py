@@ -11,9 +11,9 @@ from torch import nn
 from experiments.pixels.rows import Row
 from experiments.pixels.shapes import shape_of
 from sfumato.files import prepare_folder
-from sfumato.pixels.evaluation import contest, predict
+from sfumato.pixels.evaluation import contest, evaluate, predict
 from sfumato.pixels.scenes import Scenes, scene_splits
-from sfumato.pixels.selectors import Selector
+from sfumato.pixels.selectors import Grid, Selector
 from sfumato.train import Cell
 
 
@@ -90,6 +90,10 @@ def measured(task: Task, point: Point, scenes: tuple[Scenes, Scenes]) -> dict[st
         seed=point.seed,
         checkpoint=checkpoint,
     )
+    if row.weight is None and not row.oracle:  # what of the figure is the predictor's alone
+        grid = Grid(scenes[1].channels, scenes[1].size)
+        on_grid = evaluate(grid, made[0][1], scenes[1], point.k, seed=point.seed)
+        found["on_grid"] = on_grid.as_json()
     if task.shapes and not row.oracle:
         k = point.k if row.weight is None else None
         masks, _ = predict(*made[0], scenes[1], k, rounds=row.rounds, seed=point.seed)

@@ -45,6 +45,8 @@ def _entry(
     }
     if all("held" in cell for cell in cells):
         entry["held"] = _summaries([cell["held"]["figures"] for cell in cells])
+    if all("on_grid" in cell for cell in cells):
+        entry["on_grid"] = _summaries([cell["on_grid"]["figures"] for cell in cells])
     if all("shape" in cell for cell in cells):
         entry["shape"] = _shapes([cell["shape"] for cell in cells])
     return entry

@@ -43,6 +43,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     held = any("held" in row for row in rows)
     shapes = any("shape" in row for row in rows)
     head = ["row", *[_WORDS.get(name, name) for name in names]]
+    head += ["the grid with its predictor"]
     head += ["… with exactly k"] if held else []
     head += ["bought: least", "mean", "most"]
     head += ["at the border, %", "in one lattice, %", "distinct", "pictures without, %"] * shapes
@@ -50,8 +51,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
         cells = [row["row"], *[_figure(name, row["figures"].get(name)) for name in names]]
+        name = row["headline"]
+        cells.append(_figure(name, row.get("on_grid", {}).get(name)))
         if held:
-            name = row["headline"]
             cells.append(_figure(name, row.get("held", {}).get(name)))
         bought = row["pixels"]
         cells += [f"{bought['minimum']:g}", f"{bought['mean']:.1f}", f"{bought['maximum']:g}"]

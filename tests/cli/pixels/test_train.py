@@ -52,6 +52,14 @@ def test_digits(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     assert all(image.startswith("data:image/png") for image in page.images)
 
 
+@pytest.mark.parametrize(("learning", "stage"), [("gains", "both"), ("gradient", "together")])
+def test_how_the_selector_learns(learning: str, stage: str, here: Path) -> None:
+    words = ["--seeds", "1", "--beside", "grid", "--steps", "4", "--learning", learning]
+    assert train(*words, "--out", "run") == 0
+    cell_file = next((here / "run/cells/stratified").rglob("*.json"))
+    assert read_json(cell_file)["stage"] == stage
+
+
 def test_prices_and_their_curve(here: Path) -> None:
     words = ["--selector", "gumbel", "--weight", "0", "50", "--literal", "--k", "5"]
     assert train(*words, "--beside", "grid", "--seeds", "1", "--out", "run") == 0

@@ -83,7 +83,8 @@ def pixel_cell(job: PixelJob, name: str, k: int, weight: float | None, seed: int
     if seed == job.first:
         show(kept, job.test, seed, job.out / "shown" / f"{cell}.safetensors", plain.oracle)
     last = found.pop("history")[-1:]
-    return {**found, "loss": last[0]["loss"] if last else None}
+    about = {name: last[0][name] if last else None for name in ("loss", "stage")}
+    return {**found, **about}
 
 
 def show(kept: Kept, test: Scenes, seed: int, path: Path, oracle: bool = False) -> None:

@@ -158,8 +158,10 @@ def _job(
     kept: bool,
 ) -> PixelJob:
     more: dict[str, Any] = {}
-    if isinstance(options, PixelTrainOptions) and options.literal:
-        more = {"temperature": TemperatureSchedule(), "noise": NoiseSchedule(5)}
+    if isinstance(options, PixelTrainOptions):
+        more["learning"] = options.learning
+        if options.literal:
+            more |= {"temperature": TemperatureSchedule(), "noise": NoiseSchedule(5)}
     recipe = PixelRecipe(
         steps=options.steps, batch_size=options.batch_size, lr=options.lr, selector_lr=options.lr,
         mirror=options.data != "digits", **more,

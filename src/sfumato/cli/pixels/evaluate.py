@@ -55,7 +55,7 @@ class PixelEvaluateOptions:
     rounds: tuple[float, ...] = ()
     """In how many rounds, or of which shares, those selectors buy that look at labels."""
     steps: int = 600
-    """Optimiser steps of every training."""
+    """Optimiser steps of every predictor; stratified has as many of its own."""
     batch_size: int = 8
     """Pictures in a step."""
     lr: float = 3e-3

@@ -67,8 +67,11 @@ class PixelTrainOptions:
     literal: bool = False
     """The source's schedules: temperature 10, × 0.9 in each epoch, and every fifth step without
     noise."""
+    learning: Literal["gains", "gradient"] = "gains"
+    """How stratified learns: from pairs of draws, once the predictor has learned, or together with
+    it by the gradient through the mask."""
     steps: int = 600
-    """Optimiser steps of every training."""
+    """Optimiser steps of every predictor; stratified has as many of its own for its gains."""
     batch_size: int = 8
     """Pictures in a step."""
     lr: float = 3e-3
