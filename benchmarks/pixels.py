@@ -13,7 +13,8 @@ For pictures of growing sides, and 5 % of their pixels:
   pairs of draws.
 
 Times are CPU time of one thread, the candidates of a side in turn; memory is by how much the
-resident set of a process of its own grows. What would take more than `--limit` GiB is not run.
+resident set of a process of its own grows (on Linux). What would take more than `--limit` GiB is
+not run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -171,9 +171,17 @@ def once(kind: str, way: str, side: int) -> float:
     torch.set_num_threads(1)
     KINDS[kind](16)[way]()  # what is loaded at the first call is not the work's
     work = KINDS[kind](side)[way]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not `getrusage`: its peak is that of the parent process too.
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is the present
+    before = _resident("VmRSS")
     work()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (_resident("VmHWM") - before) / 1024
+
+
+def _resident(name: str) -> int:
+    """KiB of this process, now or at the peak."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def skipped(sides: Sequence[int], limit: float) -> list[str]:
