@@ -95,9 +95,11 @@ def measured(task: Task, point: Point, scenes: tuple[Scenes, Scenes]) -> dict[st
         on_grid = evaluate(grid, made[0][1], scenes[1], point.k, seed=point.seed)
         found["on_grid"] = on_grid.as_json()
     if task.shapes and not row.oracle:
-        k = point.k if row.weight is None else None
-        masks, _ = predict(*made[0], scenes[1], k, rounds=row.rounds, seed=point.seed)
-        found["shape"] = shape_of(masks)
+        masks, _ = predict(*made[0], scenes[1], point.k, rounds=row.rounds, seed=point.seed)
+        bought = masks
+        if row.weight is not None:
+            bought, _ = predict(*made[0], scenes[1], None, seed=point.seed)
+        found["shape"] = shape_of(masks, bought)
     checkpoint.unlink(missing_ok=True)
     return {**found, "history": found["history"][-1:]}
 

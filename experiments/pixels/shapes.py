@@ -8,15 +8,19 @@ import torch
 from torch import Tensor
 
 
-def shape_of(masks: Tensor) -> dict[str, Any]:
+def shape_of(masks: Tensor, bought: Tensor) -> dict[str, Any]:
     """Figures of the masks `[N, 1, H, W]` of a set of pictures, as JSON values.
+
+    Args:
+        masks: of exactly k pixels.
+        bought: what is bought where there is a price in place of a budget; else the same.
 
     Returns:
         `border`, the share of the choices in the outermost rows and columns, and `border_uniform`,
         that share of all pixels; `lattice`, the share of the choices that the fullest of the four
         classes (row, column) modulo 2 holds, a quarter if they are spread; `distinct`, how many
-        different pixels were chosen in any picture; `empty`, the share of the pictures without a
-        pixel; `often`, `[H][W]`, in which share of the pictures a pixel was chosen.
+        different pixels were chosen in any picture; `empty`, the share of the pictures of which
+        nothing is bought; `often`, `[H][W]`, in which share of the pictures a pixel was chosen.
     """
     chosen = masks[:, 0] > 0.5
     often = chosen.double().mean(0)
@@ -30,6 +34,6 @@ def shape_of(masks: Tensor) -> dict[str, Any]:
         "border_uniform": float(edge.double().mean()),
         "lattice": max(classes) / total if total else None,
         "distinct": int((often > 0).sum()),
-        "empty": float((~chosen.flatten(1).any(1)).double().mean()),
+        "empty": float((bought.flatten(1).amax(1) < 0.5).double().mean()),
         "often": [[round(float(each), 4) for each in row] for row in often],
     }

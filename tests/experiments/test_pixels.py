@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from experiments.pixels.figures import gains
 from experiments.pixels.rows import Row, rows_of
+from experiments.pixels.shapes import shape_of
 from experiments.pixels.table import points_of
 from experiments.pixels.words import verdict
 from experiments.run import main
@@ -63,6 +65,32 @@ def test_small_table_runs_and_resumes(tmp_path: Path) -> None:
     assert not list((tmp_path / "run" / "state").rglob("*.pt"))
     assert "| oracle |" in text
     assert "2 of 3 seeds so far" in text
+
+
+def test_the_pattern_of_the_chosen_pixels(tmp_path: Path) -> None:
+    grid = torch.zeros(3, 1, 6, 6)
+    grid[:, :, 1::2, 1::2] = 1
+    border = torch.zeros(3, 1, 6, 6)
+    border[:, :, 0, :3] = 1
+    border[2, :, 0, 0] = 0
+    found, edge = shape_of(grid, grid), shape_of(border, torch.cat([border[:2], 0 * border[2:]]))
+    assert (found["lattice"], found["distinct"], found["empty"]) == (1.0, 9, 0.0)
+    assert found["border"] == pytest.approx(5 / 9)
+    assert (edge["border"], edge["distinct"], edge["empty"]) == (1.0, 3, pytest.approx(1 / 3))
+    assert edge["border_uniform"] == pytest.approx(20 / 36)
+    assert edge["often"][0][:4] == [pytest.approx(2 / 3, abs=1e-3), 1.0, 1.0, 0.0]
+    assert shape_of(0 * grid, grid)["border"] is None
+
+    config = {**_read(ROOT / "small.yaml"), "seeds": [0], "budgets": [4], "shapes": True}
+    config["rows"] = [config["rows"][1], {**config["rows"][-1], "budgets": [4]}]
+    del config["targets"], config["headroom"]
+    path = tmp_path / "pixels" / "shapes.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    arguments = [str(path), "--out", str(tmp_path / "run"), "--to", str(tmp_path)]
+    assert main([*arguments, "--workers", "1"]) == 0
+    assert "at the border, %" in (tmp_path / "shapes.md").read_text(encoding="utf-8")
+    assert "4 pixels" in (tmp_path / "shapes.svg").read_text(encoding="utf-8")
 
 
 def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
