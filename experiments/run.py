@@ -37,12 +37,19 @@ def main(arguments: list[str] | None = None) -> int:
     target = prepare_folder(given.to or given.configuration.parent)
     write_json(target / f"{given.configuration.stem}.json", results)
     with atomic(target / f"{given.configuration.stem}.md") as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(with_command(text, given.configuration), encoding="utf-8")
     if hasattr(table, "draw"):
         with atomic(target / f"{given.configuration.stem}.svg") as part:
             table.draw(results, part)
     print(text)
     return 0
+
+
+def with_command(text: str, configuration: Path) -> str:
+    """The page, and how its configuration says that it is made again."""
+    lines = configuration.read_text(encoding="utf-8").splitlines()
+    found = next((line for line in lines if line.startswith("# Run: ")), None)
+    return text if found is None else f"{text}\nCommand: `{found.removeprefix('# Run: ')}`\n"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

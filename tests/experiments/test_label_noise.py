@@ -19,7 +19,7 @@ from experiments.label_noise.pruning import narrowed, shape_of, strongest_pixels
 from experiments.label_noise.setup import Setup, setup_of
 from experiments.label_noise.table import cells_of
 from experiments.label_noise.words import verdict
-from experiments.run import main
+from experiments.run import main, with_command
 from sfumato.errors import SettingError
 from sfumato.label_noise import OneStage, TwoStage
 from sfumato.label_noise.networks import with_noise
@@ -175,7 +175,7 @@ def test_small_table_runs_and_resumes(tmp_path: Path) -> None:
     assert files == {path: path.stat().st_mtime_ns for path in files}
     results = json.loads((tmp_path / "label-noise-small.json").read_text(encoding="utf-8"))
     page = (tmp_path / "label-noise-small.md").read_text(encoding="utf-8")
-    assert page == render(results)
+    assert page == with_command(render(results), FOLDER / "label-noise-small.yaml")
     rows = {(row["noise"], row["rate"], row["method"]): row for row in results["rows"]}
     clean, wrong = (rows["patterned", rate, "se-snn"] for rate in (0.0, 0.4))
     assert "auc_loss" not in clean and 0 <= wrong["auc_loss"]["mean"] <= 1

@@ -16,7 +16,7 @@ from torch import nn
 from experiments.reidentification.cells import backbone_named, small_backbone
 from experiments.reidentification.page import render, verdict
 from experiments.reidentification.paper import said
-from experiments.run import main
+from experiments.run import main, with_command
 from sfumato.errors import SettingError
 from sfumato.label_noise.reidentification import REIDENTIFICATION_METHODS
 from sfumato.train import Recipe
@@ -94,7 +94,7 @@ def test_small_table_runs_and_resumes(tmp_path: Path) -> None:
     assert files == {path: path.stat().st_mtime_ns for path in files}
     results = _results(tmp_path, "reidentification-small")
     page = (tmp_path / "reidentification-small.md").read_text(encoding="utf-8")
-    assert page == render(results)
+    assert page == with_command(render(results), FOLDER / "reidentification-small.yaml")
     assert "stand-in" in page and "not comparable" in page
     rows = {(row["method"], row["rate"]): row for row in results["rows"]}
     assert rows["parallel", 0.5]["gap"]["mean"] == 0

@@ -19,7 +19,7 @@ from experiments.robustness.points import Point, in_order, rows_of
 from experiments.robustness.setup import Setup, setup_of, strided
 from experiments.robustness.table import cells_of
 from experiments.robustness.words import verdict
-from experiments.run import main
+from experiments.run import main, with_command
 from sfumato.errors import SettingError
 from sfumato.robustness.attacks import FGSM
 from sfumato.robustness.defences import Adversarial
@@ -203,7 +203,7 @@ def test_small_table_runs_and_resumes(tmp_path: Path) -> None:
     assert {p: t for p, t in files.items() if p.stat().st_mtime_ns != t}.keys() <= {lost}
     results = json.loads((tmp_path / "defence-small.json").read_text(encoding="utf-8"))
     page = (tmp_path / "defence-small.md").read_text(encoding="utf-8")
-    assert page == render(results)
+    assert page == with_command(render(results), FOLDER / "defence-small.yaml")
     row = results["rows"][0]["figures"]
     for key in ("curve/margin/0.2", "budget/lower/1", "suite/worst/0.2", "suite/masked"):
         assert 0 <= row[key]["mean"] <= 1 and len(row[key]["values"]) == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.run import main
+from experiments.run import main, with_command
 from experiments.tradeoff.learners import LEARNERS
 from experiments.tradeoff.mechanisms import MECHANISMS
 from experiments.tradeoff.setup import setup_of
@@ -60,7 +60,8 @@ def test_shipped_table_is_rendered_from_its_figures(path: Path) -> None:
     config = yaml.safe_load(path.with_suffix(".yaml").read_text(encoding="utf-8"))
     kind = config.get("table", path.parent.name)
     table = importlib.import_module(f"experiments.{kind}.table")
-    assert path.with_suffix(".md").read_text(encoding="utf-8") == table.render(results)
+    page = with_command(table.render(results), path.with_suffix(".yaml"))
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == page
 
 
 def _run_twice(table: str, folder: Path) -> dict[str, Any]:
