@@ -6,11 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sfumato.cli import main
 from sfumato.files import read_json
 from tests.cli.pixels.folders import rooms, streets
+from tests.pixels.scenes.folders import write_folder
 from tests.report.reading import Page
 
 FEW = ["--steps", "2", "--batch_size", "2", "--limit", "4", "--predictor", "kernel"]
@@ -91,3 +93,43 @@ def test_runs_that_cannot_be_read(trained: Path, capsys: pytest.CaptureFixture[s
     shutil.copytree(trained, broken, dirs_exist_ok=True)
     (broken / "trained.json").write_text(json.dumps({"schema": "other"}))
     refused("broken", "trained.json does not say what was trained")
+
+
+def test_no_picture_of_the_training_is_scored(here: Path) -> None:
+    """Of a folder with one split the run was trained on the first four fifths."""
+    write_folder(here / "one", {"train": _striped(10)})
+    assert main(["pixels", "train", *FEW[:-4], "--data", "one", "--k", "6", "--seeds", "1",
+                 "--beside", "grid", "--predictor", "kernel", "--out", "trained"]) == 0  # fmt: skip
+    assert main(["pixels", "evaluate", "--run", "trained", "--data", "one", "--out", "run"]) == 0
+    assert read_json(here / "trained/results.json")["data"]["test"] == 2
+    assert read_json(here / "run/results.json")["data"]["test"] == 2
+
+
+def test_an_inpainting_run_is_scored_on_pictures_whatever_maps_there_are(here: Path) -> None:
+    write_folder(here / "both", {"train": _striped(8), "test": _striped(4)})
+    few = [*FEW, "--data", "both", "--task", "inpainting", "--k", "6", "--seeds", "1"]
+    assert main(["pixels", "train", *few, "--beside", "grid", "--out", "trained"]) == 0
+    words = ["pixels", "evaluate", "--run", "trained", "--data", "both", "--limit", "4"]
+    assert main([*words, "--out", "run"]) == 0
+    scores = [
+        [c["evaluation"]["figures"] for c in read_json(here / run / "results.json")["cells"]]
+        for run in ("trained", "run")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_budgets_too_small_for_the_rounds_are_told_before_the_work(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pixels", "evaluate", *FEW, "--k", "2", "--seeds", "1", "--out", "run"]) == 2
+    assert "2 pixels cannot be bought in rounds of (0.5, 0.25, 0.25)" in capsys.readouterr().err
+    assert not (here / "run/cells").exists()
+
+
+def _striped(count: int) -> dict[str, list[np.ndarray]]:
+    """Grey pictures with depths of up to 5 m."""
+    draws = np.random.default_rng(4)
+    return {
+        "image": [draws.integers(0, 255, (8, 12)).astype(np.uint8) for _ in range(count)],
+        "depth": [draws.integers(500, 5000, (8, 12)).astype(np.uint16) for _ in range(count)],
+    }

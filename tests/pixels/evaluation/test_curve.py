@@ -93,3 +93,15 @@ def test_a_price_is_scored_free_and_held_to_a_budget() -> None:
     assert found["held"]["pixels"] == {"minimum": 5.0, "mean": 5.0, "maximum": 5.0}
     free = found["evaluation"]["pixels"]
     assert 0 <= free["minimum"] <= free["maximum"] <= 64
+
+
+def test_a_name_is_that_of_one_contender(tmp_path: Path) -> None:
+    train, test = data()
+    first = budget_curve([GRID], train, test, [4], tmp_path, recipe=RECIPE)
+    other = Contender("grid", partial(made, Stratified), kernel)
+    with pytest.raises(StoreError, match="another contender called 'grid'"):
+        budget_curve([other], train, test, [4], tmp_path, recipe=RECIPE)
+    with pytest.raises(SettingError, match="there is no typo at 4 pixels"):
+        first.gain("typo", "grid", 4)
+    with pytest.raises(SettingError, match="there is no grid at 5 pixels"):
+        first.gain("grid", "grid", 5)

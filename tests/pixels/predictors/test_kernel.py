@@ -102,3 +102,16 @@ def test_many_labels_in_a_large_picture_need_little_memory() -> None:
 def test_widths_are_above_zero() -> None:
     with pytest.raises(SettingError, match="widths"):
         KernelInterpolation(1, Depth(), reach=0.0)
+
+
+def test_a_picture_is_predicted_by_itself() -> None:
+    """With failed measurements pictures of a batch have other numbers of labels, and spacings."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(5, 3, 20, 24, generator=generator)
+    chances = torch.tensor([0.01, 0.05, 0.2, 0.5, 0.02])[:, None, None, None]
+    mask = (torch.rand(5, 1, 20, 24, generator=generator) < chances).float()
+    values = torch.rand(5, 1, 20, 24, generator=generator) * mask
+    predictor = KernelInterpolation(3, Depth())
+    together = predictor(image, values, mask)
+    apart = [predictor(image[i : i + 1], values[i : i + 1], mask[i : i + 1]) for i in range(5)]
+    assert torch.allclose(together, torch.cat(apart), atol=1e-5)

@@ -9,9 +9,13 @@ import torch
 from torch.utils.data import TensorDataset
 
 from sfumato.errors import DataError, SettingError
+from sfumato.pixels.evaluation import evaluate, label_leaks
+from sfumato.pixels.predictors import KernelInterpolation
 from sfumato.pixels.scenes import Scenes, digit_scenes, from_dataset, inpainting, open_scenes
 from sfumato.pixels.scenes.resize import block_median, resize_picture, resize_target
+from sfumato.pixels.selectors import Grid
 from sfumato.pixels.tasks import Depth, Segmentation
+from sfumato.pixels.training import PixelRecipe, train
 
 IMAGES, METRES = torch.rand(4, 3, 6, 8), torch.rand(4, 1, 6, 8)
 VALID = torch.ones(4, 1, 6, 8, dtype=torch.bool)
@@ -121,3 +125,18 @@ def test_a_limit_is_spread_over_the_split() -> None:
     assert torch.equal(some.targets, whole.targets[[0, 119, 239]])
     with pytest.raises(SettingError, match="limit"):
         open_scenes("digits", limit=0)
+
+
+def test_a_part_may_hold_nothing_that_is_known() -> None:
+    valid = VALID.clone()
+    valid[2] = False
+    scenes = Scenes(IMAGES, METRES, valid, Depth())
+    assert not scenes.subset([2]).valid.any()
+    predictor = KernelInterpolation(3, Depth())
+    recipe = PixelRecipe(steps=4, batch_size=1)
+    train(Grid(3, (6, 8)), predictor, scenes, 4, recipe=recipe)
+    found = evaluate(Grid(3, (6, 8)), predictor, scenes, 4, batch_size=1)
+    assert found.failed == 1.0 and found.score > 0
+    assert label_leaks(Grid(3, (6, 8)), scenes, 4) == []
+    with pytest.raises(DataError, match="no picture"):
+        scenes.subset([])

@@ -12,11 +12,13 @@ from sfumato.pixels.selectors import (
     FixedMask,
     Grid,
     JitteredGrid,
+    Probabilistic,
     QueryNetwork,
     QuerySettings,
     Seen,
     Stratified,
     TopK,
+    Uncertainty,
     sobel,
 )
 
@@ -200,3 +202,27 @@ def test_only_the_operating_system_draws_when_asked() -> None:
         with sf.sampling(selector, source="os"):
             selector(torch.ones(1, 1, 8, 8), k=4)
         assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_exactly_k_in_half_precision(dtype: torch.dtype) -> None:
+    image = torch.rand(2, 1, 40, 40).to(dtype)
+
+    def predictor(image: torch.Tensor, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return torch.cat([image, values], 1).float()
+
+    unsure = Uncertainty(1, (40, 40), values=1, predictor=predictor, start=0.5)
+    for selector in (unsure, JitteredGrid(1, (40, 40), share=0.5)):
+        bought = selector(image, 602)
+        assert (bought > 0).flatten(1).sum(1).tolist() == [602, 602]
+        assert selector.query(image, bought, 301).shape == (2, 301, 2)
+    drawn = Probabilistic(1, (40, 40)).to(dtype).buys(image)
+    assert 0 < float(drawn.float().mean()) < 1
+
+
+def test_cells_serve_a_training_after_inference() -> None:
+    selector = Stratified(1, (11, 13))
+    image = torch.rand(2, 1, 11, 13)
+    with torch.inference_mode():
+        selector(image, 7)
+    (selector(image, 7) * image).sum().backward()

@@ -10,12 +10,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import SettingError
+from sfumato.errors import DataError, SettingError
+from sfumato.nn.mode import sampling
+from sfumato.pixels.evaluation import evaluate
 from sfumato.pixels.predictors import KernelInterpolation, UNet
 from sfumato.pixels.scenes import Scenes, inpainting
-from sfumato.pixels.selectors import Stratified, cells
+from sfumato.pixels.selectors import Grid, Seen, Stratified, cells
+from sfumato.pixels.selectors.network import Scores
 from sfumato.pixels.tasks import Depth, Segmentation
-from sfumato.pixels.training import Gains, GainSettings, PixelRecipe, train
+from sfumato.pixels.training import (
+    Gains,
+    GainSettings,
+    PixelRecipe,
+    buy,
+    split_rounds,
+    train,
+)
+from sfumato.pixels.training.gains import GRID
 
 SIZE = (8, 8)
 RECIPE = PixelRecipe(
@@ -119,18 +130,95 @@ def test_a_selector_learns_which_pixel_tells_of_the_others(rounds: int) -> None:
     assert chosen.gather(2, first[:, :, None]).mean() > 0.97
 
 
-def test_where_nothing_is_to_be_gained_the_cells_centre_is_as_good() -> None:
-    """The centre is chosen by loss, and every candidate is a valid setting of the selector."""
+class Deaf(nn.Module):
+    """Predicts from the picture alone: no choice of pixels is worth anything to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, image: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = self.net(image)
+        return found
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_where_nothing_is_to_be_gained_the_selector_is_the_grid(rounds: int) -> None:
+    data = scenes(40)
+    selector, _ = fresh(data)
+    train(selector, Deaf(), data, 5, recipe=RECIPE, rounds=rounds)
+    assert selector.centre == GRID
+    with torch.no_grad():
+        for weight in selector.parameters():
+            weight.normal_()
+    grid = Grid(1, SIZE)
+    with sampling(selector, "mean"):
+        paid = [buy(each, data, split_rounds(5, rounds)).paid for each in (selector, grid)]
+    assert torch.equal(*paid)
+
+
+def test_bought_pixels_are_no_gain() -> None:
+    """Who buys what is hard need not predict it: that alone must not look better than a grid."""
+    data, bright = outliers(32)
+    selector, _ = fresh(data)
+    with torch.no_grad():
+        selector.scores = Dark()
+    course = Gains(selector, Deaf(), data, RECIPE, (4, 4), 1)
+    mean, _ = course._gain(0.0)
+    assert mean == 0.0
+    assert (
+        evaluate(selector, Deaf(), data, 4).score < evaluate(Grid(1, SIZE), Deaf(), data, 4).score
+    )
+    assert bright.mean() < 1
+
+
+class Dark(Scores):
+    """Scores that are high where the picture is dark."""
+
+    def forward(self, seen: Seen) -> Tensor:
+        return 9 * (1 - seen.image)
+
+
+def test_few_pixels_in_many_rounds_have_a_loss() -> None:
+    data = scenes(4)
+    for seed in range(12):
+        selector, predictor = fresh(data)
+        recipe = replace(RECIPE, batch_size=1)
+        train(selector, predictor, data, 3, recipe=recipe, rounds=3, seed=seed)
+
+
+def test_the_same_objects_go_on(tmp_path: Path) -> None:
     data = scenes()
     selector, predictor = fresh(data)
-    course = Gains(selector, predictor, data, RECIPE, (5, 5), 1)
-    found = course.close("gains")["centre"]
-    losses = {}
-    for centre in (0.0, found, 100.0):
-        selector.centre = centre
-        losses[centre] = course._judged(centre)
-    assert losses[found] == min(losses.values())
-    assert course.close("predictor") == {}
+
+    def stop(state: dict[str, Any]) -> None:
+        if state["epoch"] == 12:
+            raise Stopped
+
+    path = tmp_path / "state.pt"
+    with pytest.raises(Stopped):
+        train(selector, predictor, data, 5, recipe=RECIPE, checkpoint=path, progress=stop)
+    history = train(selector, predictor, data, 5, recipe=RECIPE, checkpoint=path).history
+    assert history[-1]["step"] == 13
+
+
+def test_what_has_no_weights_is_left_alone_or_refused() -> None:
+    data = scenes(4)
+    selector, _ = fresh(data)
+
+    class Values(nn.Module):
+        def forward(self, image: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+            return values
+
+    train(selector, Values(), data, 4, recipe=RECIPE)
+    with pytest.raises(SettingError, match="nothing to train"):
+        train(Grid(1, SIZE), Values(), data, 4, recipe=RECIPE)
+    with pytest.raises(SettingError, match="pair"):
+        train(selector, Values(), data, (4,), recipe=RECIPE)  # pyright: ignore[reportArgumentType]
+    with torch.no_grad():
+        next(selector.parameters()).fill_(float("nan"))
+    with pytest.raises(DataError, match="scores are NaN"):
+        selector(data.images, 4)
 
 
 def test_rare_classes_count_more_and_the_mean_stays_one() -> None:

@@ -16,6 +16,7 @@ from sfumato.cli.pixels.contenders import (
     ORACLE,
     PRICED,
     check_names,
+    check_portions,
     check_rounds,
     predictor_for,
 )
@@ -50,6 +51,7 @@ def train_and_compare(options: PixelTrainOptions, folder: RunFolder) -> list[str
     train, test = gather(options)
     predictor = predictor_for(options.predictor, train)
     k = budget_of(train, options.k, options.share)
+    check_portions((options.selector, *beside), [k], options.rounds)
     job = _job(options, folder.path, train, test, predictor, kept=True)
     seeds = range(options.seed, options.seed + options.seeds)
     own: list[Point] = [
@@ -76,6 +78,7 @@ def evaluate_all(options: PixelEvaluateOptions, folder: RunFolder) -> list[str]:
     train, test = gather(options)
     predictor = predictor_for(options.predictor, train)
     ks = budgets_of(train, options.k, options.share)
+    check_portions(names, ks, options.rounds)
     job = _job(options, folder.path, train, test, predictor, kept=False)
     seeds = range(options.seed, options.seed + options.seeds)
     points: list[Point] = [(name, k, None, seed) for seed in seeds for k in ks for name in names]
@@ -128,6 +131,8 @@ def _check_train(options: PixelTrainOptions, beside: Sequence[str]) -> None:
     _check_numbers(options)
     check_names(beside, "--beside")
     check_rounds(options.rounds)
+    if options.literal and options.selector == "stratified" and options.learning == "gains":
+        raise SettingError("--literal is for --learning gradient: pairs have no such schedules")
     if options.weight and options.selector not in PRICED:
         raise SettingError(
             f"--weight is a price per pixel, and {options.selector} buys exactly k: use --k, or "

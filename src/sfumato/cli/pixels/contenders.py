@@ -17,6 +17,7 @@ from sfumato.pixels.predictors import check_predictor
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Selector
 from sfumato.pixels.tasks import Segmentation
+from sfumato.pixels.training import split_rounds
 
 SELECTORS: dict[str, type[Selector]] = {
     "random": selectors.Random,
@@ -148,6 +149,13 @@ def check_rounds(asked: Sequence[float]) -> None:
         raise SettingError(
             "--rounds is a number of rounds such as 3, or the share of each such as 0.5 0.25 0.25"
         )
+
+
+def check_portions(names: Sequence[str], ks: Sequence[int], asked: Sequence[float]) -> None:
+    """Raise `SettingError` for budgets that are too small for the rounds of a selector."""
+    for name in names:
+        for k in ks:
+            split_rounds(k, rounds_of(name, asked))
 
 
 def check_names(names: Sequence[str], option: str) -> None:

@@ -12,8 +12,8 @@ import torch
 from sfumato.data.sources import open_source
 from sfumato.errors import DataError, SettingError
 from sfumato.pixels.scenes import Scenes, inpainting, open_scenes, scene_splits
-from sfumato.pixels.scenes.hub import CLASS_MAPS, DEPTH_MAPS
-from sfumato.pixels.tasks import Depth, Segmentation, Task
+from sfumato.pixels.scenes.hub import CLASS_MAPS, DEPTH_MAPS, held_out_scenes
+from sfumato.pixels.tasks import Depth, Regression, Segmentation, Task
 from sfumato.pixels.training.budget import check_budget
 
 LARGEST = 64
@@ -102,12 +102,12 @@ def scored_scenes(options: DataOptions, task: Task, size: tuple[int, int]) -> Sc
         found = open_scenes("digits", "test", limit=options.limit)
     else:
         column = options.column or _usual_column(options.data, str(task.settings()["task"]))
-        splits = open_source(options.data).splits
-        split = next((name for name in ("test", "validation") if name in splits), "train")
-        found = open_scenes(
-            options.data, split, task=task, size=size, limit=options.limit,
-            image_column=options.image_column, target_column=column,
+        found = held_out_scenes(
+            options.data, task=None if isinstance(task, Regression) else task, size=size,
+            limit=options.limit, image_column=options.image_column, target_column=column,
         )  # fmt: skip
+        if isinstance(task, Regression):
+            found = inpainting(found.images, name=found.name)
     if found.task.settings() != task.settings():
         raise DataError(
             f"{found.name} is for {found.task.settings()['task']}, and the run was trained for "

@@ -66,7 +66,7 @@ class PixelTrainOptions:
     give the curve of error against λ."""
     literal: bool = False
     """The source's schedules: temperature 10, × 0.9 in each epoch, and every fifth step without
-    noise."""
+    noise; for what learns by the gradient."""
     learning: Literal["gains", "gradient"] = "gains"
     """How stratified learns: from pairs of draws, once the predictor has learned, or together with
     it by the gradient through the mask."""

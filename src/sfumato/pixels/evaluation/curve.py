@@ -45,8 +45,16 @@ class Curve:
         """By how much a contender is better than another one, in the mean over seeds.
 
         Above 0 is better, also where less is better.
+
+        Raises:
+            SettingError: one of them is not in the comparison at this budget.
         """
-        gain = mean(self.scores(contender, k)) - mean(self.scores(over, k))
+        one, two = self.scores(contender, k), self.scores(over, k)
+        if not one or not two:
+            known = sorted({f"{cell['contender']} at {cell['k']}" for cell in self.cells.values()})
+            missing = over if one else contender
+            raise SettingError(f"there is no {missing} at {k} pixels: there are {', '.join(known)}")
+        gain = mean(one) - mean(two)
         return gain if self.higher_is_better else -gain
 
     def headroom(self, contender: str, over: str, oracle: str, k: int) -> float:
@@ -113,7 +121,7 @@ def budget_curve(
     if not contenders or not budgets or not seeds:
         raise SettingError("a comparison needs contenders, budgets and seeds: at least one of each")
     folder = prepare_folder(folder)
-    _claim(folder, scenes, test, recipe)
+    _claim(folder, scenes, test, recipe, contenders)
     cells = [
         Cell(
             f"{contender.name}/k-{k}/seed-{seed}",
@@ -155,14 +163,28 @@ def _cell(
     return cell
 
 
-def _claim(folder: Path, scenes: Scenes, test: Scenes, recipe: PixelRecipe) -> None:
-    """Note whose folder this is, or see that it is this comparison's."""
+def _claim(
+    folder: Path,
+    scenes: Scenes,
+    test: Scenes,
+    recipe: PixelRecipe,
+    contenders: Sequence[Contender],
+) -> None:
+    """Note whose folder this is, or see that it is this comparison's; contenders may join."""
     data = [(s.images, s.targets, s.valid, s.task.settings()) for s in (scenes, test)]
     head = {"comparison": tag_of(recipe, *data)}
     path = folder / _HEAD
-    if not path.exists():
-        write_json(path, head)
-    elif read_json(path) != head:
+    before = read_json(path) if path.exists() else {**head, "contenders": {}}
+    if before.get("comparison") != head["comparison"]:
         raise StoreError(
             f"{folder} holds a comparison with other scenes or another recipe: use another folder"
         )
+    known = dict(before.get("contenders", {}))
+    for contender in contenders:
+        tag = tag_of(contender)
+        if known.setdefault(contender.name, tag) != tag:
+            raise StoreError(
+                f"{folder} holds cells of another contender called {contender.name!r}: use another "
+                "name, or another folder"
+            )
+    write_json(path, {**head, "contenders": known})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -69,4 +68,4 @@ def _betrayed(scenes: Scenes, bought: Tensor) -> Scenes:
     shift = (scenes.size[0] // 2, scenes.size[1] // 2)
     targets = torch.where(bought, scenes.targets, scenes.targets.roll(shift, (2, 3)))
     valid = torch.where(bought, scenes.valid, ~scenes.valid)
-    return replace(scenes, targets=targets, valid=valid)
+    return scenes.with_(targets=targets, valid=valid)

@@ -47,7 +47,7 @@ def check_predictor(predictor: nn.Module, image: Tensor, task: Task) -> None:
         sfumato.errors.SettingError: the predictor Conv2d cannot be called as predictor(image ...
     """
     name, size = type(predictor).__name__, image.shape[2:]
-    before = predictor.training
+    modes = [(part, part.training) for part in predictor.modules()]
     predictor.eval()
     try:
         values = image.new_zeros(1, task.channels, *size)
@@ -58,7 +58,8 @@ def check_predictor(predictor: nn.Module, image: Tensor, task: Task) -> None:
             f"{[1, task.channels, *size]}, mask {[1, 1, *size]}): {_reason(error)}"
         ) from error
     finally:
-        predictor.train(before)
+        for part, training in modes:
+            part.training = training
     wanted = [1, task.outputs, *size]
     if not isinstance(found, Tensor) or list(found.shape) != wanted:
         got = list(found.shape) if isinstance(found, Tensor) else type(found).__name__

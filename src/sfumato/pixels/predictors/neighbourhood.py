@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import final
 
@@ -30,11 +29,11 @@ def kernel_average(
 
     ŝ(x) = Σ_c m_c w(x, c) s_c / Σ_c m_c w(x, c), w = exp(-½|p_x - p_c|² / reach² - ½|f_x - f_c|²)
 
-    with positions p in units of the spacing √(H·W / k) of the bought pixels. The sum runs over
-    cells of about 0.7 spacings; m_c is the number of bought pixels in a cell, and s_c, p_c, f_c
-    are their means. With at most one pixel per cell this is exact; it costs 25 weights per pixel
-    whatever k is. Coarser cells, seen from coarser pixels, fill in where nothing is near. A pixel
-    that is not bought has a gradient too: that of a value joining its cell.
+    with positions p in units of the spacing √(H·W / k) of a picture's k bought pixels. The sum
+    runs over cells of about 0.7 spacings; m_c is the number of bought pixels in a cell, and s_c,
+    p_c, f_c are their means. With at most one pixel per cell this is exact; it costs 25 weights
+    per pixel whatever k is. Coarser cells, seen from coarser pixels, fill in where nothing is
+    near. A pixel that is not bought has a gradient too: that of a value joining its cell.
 
     Args:
         features: `[B, F, H, W]`, in units of the kernel's width.
@@ -47,19 +46,34 @@ def kernel_average(
         `[B, 1, H, W]`.
     """
     height, width = mask.shape[2:]
-    count = max(1.0, float(mask.detach().sum()) / len(mask))
-    spacing = math.sqrt(height * width / count)
-    places = _places(height, width, mask) / (reach * spacing)
-    features = torch.cat([places.expand(len(mask), -1, -1, -1), features], 1)
-    level = _Level(features, torch.cat([mask, values, features * mask], 1), values.shape[1])
-    cell = max(1, round(CELL * spacing))
+    count = mask.detach().flatten(1).sum(1, dtype=torch.float64).clamp_min(1.0)
+    spacing = (height * width / count).sqrt()
+    places = _places(height, width, mask) / (reach * spacing.to(mask)[:, None, None, None])
+    features = torch.cat([places, features], 1)
+    bought = torch.cat([mask, values, features * mask], 1)
+    level = _Level(features, bought, values.shape[1])
+    # By its own number of bought pixels: what is predicted of a picture is its own affair.
+    sides = (CELL * spacing).round().clamp_min(1).long()
+    kinds = sides.unique().tolist()
+    if len(kinds) == 1:
+        total = _totals(level, kinds[0])
+    else:
+        groups = [(sides == side).nonzero()[:, 0] for side in kinds]
+        parts = [_totals(level.of(rows), side) for rows, side in zip(groups, kinds, strict=True)]
+        total = torch.cat(parts)[torch.cat(groups).argsort()]
+    return total[:, 1:] / (total[:, :1] + _NONE), total[:, :1]
+
+
+def _totals(level: _Level, cell: int) -> Tensor:
+    """Weights and weighted values with cells of so many pixels a side, and of coarser ones."""
+    height, width = level.features.shape[2:]
     total, block, share = level.sums(cell), 1, 1.0
     while block * cell * (RADIUS + 1) < max(height, width):
         level, block, share = level.coarser(cell), block * cell, share * COARSER
         cell = _STEP
         more = level.sums(cell).repeat_interleave(block, 2).repeat_interleave(block, 3)
         total = total + share * more[:, :, :height, :width]
-    return total[:, 1:] / (total[:, :1] + _NONE), total[:, :1]
+    return total
 
 
 @final
@@ -76,6 +90,10 @@ class _Level:
     features: Tensor
     bought: Tensor
     shown: int
+
+    def of(self, rows: Tensor) -> _Level:
+        """Of some of the pictures."""
+        return _Level(self.features[rows], self.bought[rows], self.shown)
 
     def coarser(self, side: int) -> _Level:
         """The same of blocks of `side` × `side`."""

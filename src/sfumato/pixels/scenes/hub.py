@@ -115,10 +115,30 @@ def scene_splits(
     for other in _others(source):
         test = open_scenes(source, other, task=train.task, size=size, limit=limit, **columns)
         return train, replace(test, task=train.task)
-    cut = len(train) - max(1, len(train) // 5)
+    return _cut(train)
+
+
+def held_out_scenes(source: str | Path, **settings: Any) -> Scenes:
+    """The second of what `scene_splits` gives; the training scenes are read only if needed.
+
+    Args:
+        source: as for `open_scenes`.
+        settings: the other arguments of `scene_splits`; without a task, depths are in metres.
+
+    Raises:
+        DataError: as for `open_scenes`.
+    """
+    for other in _others(source):
+        return open_scenes(source, other, **settings)
+    return _cut(open_scenes(source, "train", **settings))[1]
+
+
+def _cut(whole: Scenes) -> tuple[Scenes, Scenes]:
+    """Of a sequence the last fifth, to test on, and what is before it."""
+    cut = len(whole) - max(1, len(whole) // 5)
     if cut < 1:
-        raise DataError(f"{train.name} has one picture: there is none to test on")
-    return train.subset(slice(0, cut)), train.subset(slice(cut, None))
+        raise DataError(f"{whole.name} has one picture: there is none to test on")
+    return whole.subset(slice(0, cut)), whole.subset(slice(cut, None))
 
 
 def _others(source: str | Path) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import final
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -86,14 +87,29 @@ class Scenes:
         return len(self.images)
 
     def subset(self, indices: Sequence[int] | Tensor | slice) -> Scenes:
-        """The pictures at `indices`, in that order."""
+        """The pictures at `indices`, in that order.
+
+        Raises:
+            DataError: there are no indices.
+        """
         index = torch.arange(len(self))[indices] if isinstance(indices, slice) else indices
         index = torch.as_tensor(index, dtype=torch.int64, device=self.images.device)
+        if not len(index):
+            raise DataError(f"no picture of {self.name} was asked for")
         names = tuple(self.names[i] for i in index.tolist()) if self.names else ()
         images, targets, valid = self.images[index], self.targets[index], self.valid[index]
-        return replace(self, images=images, targets=targets, valid=valid, names=names)
+        return self.with_(images=images, targets=targets, valid=valid, names=names)
 
     def to(self, device: torch.device | str) -> Scenes:
         """The same on another device."""
         images, targets = self.images.to(device), self.targets.to(device)
-        return replace(self, images=images, targets=targets, valid=self.valid.to(device))
+        return self.with_(images=images, targets=targets, valid=self.valid.to(device))
+
+    def with_(self, **changes: Any) -> Scenes:
+        """The same with other contents that are known to fit: nothing is checked again.
+
+        A part of good scenes may hold no valid pixel at all.
+        """
+        made = copy(self)
+        vars(made).update(changes)
+        return made

@@ -46,6 +46,7 @@ class Cells:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept must serve a training too
 def cells(size: tuple[int, int], n: int) -> Cells:
     """Cut a picture into exactly n cells.
 

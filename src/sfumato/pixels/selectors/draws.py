@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from sfumato.errors import DataError
 from sfumato.noise.base import at_least_float32
 from sfumato.noise.relaxed import straight_through
 from sfumato.noise.source import Source
@@ -38,8 +39,9 @@ def stratified(
     """One pixel per cell of a partition: a categorical draw of its own in every cell.
 
     The picture is cut into as many cells as there will be bought pixels. Cells that hold one
-    already are closed; there are k others or more, and of more the best k are taken (equal ones so
-    that they are spread over the picture). So rounds complete one partition.
+    already are closed; there are k others or more, and of more k that are spread over the picture.
+    So rounds complete one partition. Which cells does not depend on the logits: they tell pixels
+    of one cell from each other.
 
     With Gumbel noise the pixel is an exact draw from softmax(logits) within its cell; without, it
     is the most likely one. The gradient is that of softmax((logits + noise) / temperature),
@@ -141,7 +143,9 @@ def _one_per_cell(
     pixels = torch.arange(found.shape[1], device=found.device)
     winners = torch.where(found == best.gather(1, of), pixels, found.shape[1])
     places = of.new_full(best.shape, found.shape[1]).scatter_reduce_(1, of, winners, "amin")
-    taken = _best_cells(best, before, grid, k)
+    if bool((places == found.shape[1]).any()):
+        raise DataError("the selector's scores are NaN: train it anew, with a lower selector_lr")
+    taken = _open_cells(before, grid, k)
     hard = torch.zeros_like(found).scatter_(1, places, taken.to(found))
     if not scores.requires_grad:
         return hard
@@ -151,12 +155,13 @@ def _one_per_cell(
     return straight_through(hard, soft)
 
 
-def _best_cells(best: Tensor, before: Tensor, grid: Cells, k: int) -> Tensor:
-    """Which k cells `[B, n]` are taken: none that holds a bought pixel, the best ones first."""
-    number = best.shape[1]
+def _open_cells(before: Tensor, grid: Cells, k: int) -> Tensor:
+    """Which k cells `[B, n]` are taken: of those that hold no bought pixel, spread ones."""
+    number = len(grid.centres)
     if number == k:
-        return torch.ones_like(best, dtype=torch.bool)
-    held = torch.zeros_like(best).scatter_add_(1, grid.of.expand_as(before), before.to(best))
-    ranked = best.masked_fill(held > 0, -torch.inf)[:, grid.order]
-    first = ranked.argsort(dim=1, descending=True, stable=True)[:, :k]
-    return torch.zeros_like(best, dtype=torch.bool).scatter_(1, grid.order[first], True)
+        return torch.ones(len(before), number, dtype=torch.bool, device=before.device)
+    held = torch.zeros(len(before), number, device=before.device)
+    held = held.scatter_add_(1, grid.of.expand_as(before), before.to(held))
+    first = (held[:, grid.order] > 0).to(torch.uint8).argsort(dim=1, stable=True)[:, :k]
+    taken = torch.zeros_like(held, dtype=torch.bool)
+    return taken.scatter_(1, grid.order[first], True)

@@ -12,7 +12,7 @@ from sfumato.pixels.selectors.cells import cells
 from sfumato.pixels.selectors.checks import check_share
 from sfumato.pixels.selectors.draws import gumbel, stratified
 
-_FIRM = 1e6
+_FIRM = 1e9
 """By how much half a cell's side is worse than its centre there, in logits."""
 
 
@@ -57,12 +57,12 @@ class JitteredGrid(Selector):
 
     def _firm(self, bought: Tensor, k: int) -> Tensor:
         """Logits that noise cannot move from the centre, in the cells that are not drawn in."""
-        counts = bought.flatten(1).sum(1).long()
-        logits = torch.zeros_like(bought).flatten(1)
+        counts = (bought > 0).flatten(1).sum(1)
+        logits = torch.zeros_like(bought, dtype=torch.float32).flatten(1)
         for many in counts.unique().tolist():
             grid, rows = cells(self.size, k + many).to(bought.device), counts == many
             shape = (int(rows.sum()), len(grid.centres))
-            uniform = (self.source.symmetric(shape, bought.dtype, bought.device) + 1) / 2
+            uniform = (self.source.symmetric(shape, logits.dtype, logits.device) + 1) / 2
             firm = (uniform >= self.share).to(logits)
             logits[rows] = -_FIRM * grid.away.to(logits) * firm[:, grid.of]
         return logits.reshape(bought.shape)

@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor
 
+from sfumato.noise.base import at_least_float32
 from sfumato.pixels.selectors.moments import mask_moments
 from sfumato.pixels.selectors.penalised import Penalised
 
@@ -37,5 +38,6 @@ class Probabilistic(Penalised):
     def buy(self, logits: Tensor) -> Tensor:
         if self.mode == "mean":
             return logits > 0
-        uniform = self.source.symmetric(logits.shape, logits.dtype, logits.device)
-        return (uniform + 1) / 2 < logits.sigmoid()
+        wide = at_least_float32(logits)
+        uniform = self.source.symmetric(wide.shape, wide.dtype, wide.device)
+        return (uniform + 1) / 2 < wide.sigmoid()

@@ -94,13 +94,13 @@ class Uncertainty(Selector):
 
     def choose(self, seen: Seen, k: int) -> Tensor:
         empty = torch.zeros_like(seen.bought)
-        fresh = (seen.bought.flatten(1).sum(1) == 0)[:, None, None, None]
+        fresh = ~(seen.bought > 0).flatten(1).any(1)[:, None, None, None]
         gridded = round(self.start * k)
         mask = empty
         if gridded and bool(fresh.any()):
             grid = stratified(empty, empty, gridded, centre=1.0)
             mask = grid * fresh
-        rest = k - mask.flatten(1).sum(1)
+        rest = k - (mask > 0).flatten(1).sum(1)
         if not bool((rest > 0).any()):
             return mask
         scores = self.uncertainty(seen)
@@ -140,7 +140,8 @@ class Uncertainty(Selector):
         assert seen.values is not None
         total = square = torch.zeros(())
         for _ in range(self.samples):
-            half = self.source.symmetric(seen.shown.shape, torch.float32, seen.shown.device) > 0
+            shape = (1, *seen.shown.shape[1:])  # the same half of all pictures, whatever the batch
+            half = self.source.symmetric(shape, torch.float32, seen.shown.device) > 0
             shown = seen.shown * half
             made = self._predict(seen.image, seen.values * shown, shown).double()
             total, square = total + made, square + made.square()

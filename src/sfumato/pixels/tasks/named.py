@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sfumato.errors import StoreError
+from sfumato.errors import SettingError, StoreError
 from sfumato.pixels.tasks.base import Task
 from sfumato.pixels.tasks.depth import Depth
 from sfumato.pixels.tasks.regression import Regression
@@ -29,6 +29,6 @@ def task_from(settings: Mapping[str, Any]) -> Task:
     try:
         if kind is not None:
             return kind(**arguments)
-    except TypeError:
+    except (TypeError, SettingError):
         pass
     raise StoreError(f"{dict(settings)} is no task: 'task' is one of {', '.join(_TASKS)}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from sfumato.pixels.scenes import Scenes
@@ -15,4 +13,4 @@ def mirrored(batch: Scenes) -> Scenes:
     images = torch.where(flip, batch.images.flip(3), batch.images)
     targets = torch.where(flip, batch.targets.flip(3), batch.targets)
     valid = torch.where(flip, batch.valid.flip(3), batch.valid)
-    return replace(batch, images=images, targets=targets, valid=valid)
+    return batch.with_(images=images, targets=targets, valid=valid)

@@ -19,7 +19,8 @@ def check_budget(budget: Budget, pixels: int) -> tuple[int, int]:
     Raises:
         SettingError: less than one pixel, all of them, or more at first than at last.
     """
-    least, most = (budget, budget) if isinstance(budget, int) else budget
+    pair = (budget, budget) if isinstance(budget, int) else tuple(budget)
+    least, most = pair if len(pair) == 2 else (0, 0)
     if not 1 <= least <= most < pixels:
         raise SettingError(
             f"a budget is from 1 to {pixels - 1} of the {pixels} pixels of a picture, or a pair "

@@ -15,6 +15,9 @@ from sfumato.pixels.training.buying import Bought
 class Course(ABC):
     """The order of a training: stages of steps, and the loss of every step."""
 
+    moves: frozenset[str] = frozenset()
+    """Settings of the selector that the training itself sets."""
+
     @property
     @abstractmethod
     def ends(self) -> dict[int, str]:

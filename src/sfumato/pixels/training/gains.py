@@ -18,11 +18,14 @@ from sfumato.pixels.training.course import Course, paid_per_picture, predictor_l
 from sfumato.pixels.training.pairs import bounded_loss, pair_loss
 from sfumato.pixels.training.recipe import PixelRecipe, cosine
 
-CENTRES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 100.0)
-"""What a cell's side may cost against its centre, in standard deviations of gains; with the last
-the selector is a grid."""
+GRID = 1e9
+"""With this `centre` a selector is the grid, whatever its logits are."""
+CENTRES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""What a cell's side may cost against its centre, in standard deviations of gains."""
 HELD = 8
 """Every eighth picture is held back from the pairs, to choose among these."""
+SURE = 1.0
+"""By how many standard errors over the held pictures a centre must be better than the grid."""
 
 
 @final
@@ -33,8 +36,10 @@ class Gains(Course):
     which a random share of the pixels has moved within its cell: a predictor that knows the grid by
     heart breaks where a pixel moves, and one that knows only scattered pixels makes the grid look
     bad. Then the selector learns from pairs (`pair_loss`), and its `centre` is set to what is best
-    on pictures that were held back from it, which may be the grid. Last the predictor learns from
-    what the selector chooses, at half the rate.
+    on pictures that were held back from it (with fewer than 16 pictures: on all). That is the grid
+    unless something is better by a standard error; compared are pixels that neither bought, since
+    whoever buys what is hard need not predict it. Last the predictor learns from what the selector
+    chooses, at half the rate.
 
     Args:
         selector: trained.
@@ -44,6 +49,8 @@ class Gains(Course):
         budget: the least and the most pixels per picture.
         rounds: in how many rounds, or of which shares, they are bought.
     """
+
+    moves = frozenset({"centre"})
 
     def __init__(
         self,
@@ -108,10 +115,11 @@ class Gains(Course):
     def close(self, name: str) -> dict[str, Any]:
         if name != "gains":
             return {}
-        losses = {centre: self._judged(centre) for centre in CENTRES}
-        best = min(losses, key=lambda centre: losses[centre])
-        self._set(best)
-        return {"centre": best}
+        gains = {centre: self._gain(centre) for centre in CENTRES}
+        best = max(CENTRES, key=lambda centre: gains[centre][0])
+        mean, error = gains[best]
+        self._set(best if mean > SURE * error else GRID)
+        return {"centre": self.selector.centre, "gain": [mean, error]}
 
     def reopen(self, history: list[dict[str, Any]]) -> None:
         for noted in history:
@@ -121,26 +129,40 @@ class Gains(Course):
     def _stage(self, step: int) -> str:
         return next(name for end, name in self.ends.items() if step < end)
 
-    def _judged(self, centre: float) -> float:
-        """The mean loss of held pictures if the selector goes by this centre."""
-        self._set(centre)
+    def _gain(self, centre: float) -> tuple[float, float]:
+        """By how much less the loss of held pictures is than with the grid, and its error.
+
+        Both are of the mean over the pictures of the mean over pixels that neither bought.
+        """
         least, most = self.budget
         portions = split_rounds(round((least * most) ** 0.5), self.rounds)
-        total, count = 0.0, 0
+        found = []
         for index in torch.arange(len(self._held)).split(self.recipe.batch_size):
             batch = self._held.subset(index)
-            with (
-                torch.no_grad(), sampling(self.selector, "mean"),
-                evaluated(self.selector), evaluated(self.predictor),
-            ):  # fmt: skip
-                paid = buy(self.selector, batch, portions).paid
-                each = bounded_loss(
-                    self.predictor, batch, paid.to(batch.images), self._weigh,
-                    self.recipe.gains.bound,
-                )  # fmt: skip
-            left = batch.valid & ~paid
-            total, count = total + float(each[left].sum()), count + int(left.sum())
-        return total / max(count, 1)
+            paid, losses = zip(
+                *(self._tried(batch, each, portions) for each in (GRID, centre)), strict=True
+            )
+            left = batch.valid & ~paid[0] & ~paid[1]
+            better = torch.where(left, losses[0] - losses[1], 0.0).flatten(1).sum(1)
+            found.append(better.double() / left.flatten(1).sum(1).clamp_min(1))
+        each = torch.cat(found)
+        error = float(each.std()) / len(each) ** 0.5 if len(each) > 1 else 0.0
+        return float(each.mean()), error
+
+    @torch.no_grad()
+    def _tried(
+        self, batch: Scenes, centre: float, portions: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """What is paid for with this centre, and the loss of every pixel then."""
+        self._set(centre)
+        with (
+            sampling(self.selector, "mean"), evaluated(self.selector), evaluated(self.predictor),
+        ):  # fmt: skip
+            paid = buy(self.selector, batch, portions).paid
+            loss = bounded_loss(
+                self.predictor, batch, paid.to(batch.images), self._weigh, self.recipe.gains.bound
+            )
+        return paid, loss
 
     def _set(self, centre: float) -> None:
         vars(self.selector)["centre"] = centre

@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import nn, optim
 
-from sfumato.errors import DataError
+from sfumato.errors import DataError, SettingError
 from sfumato.pixels.predictors import check_predictor
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Selector
@@ -73,9 +73,10 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = rates[group["whose"]]
             loss, paid = self.course.loss(self._batch(step), step)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            if loss.requires_grad:  # a predictor without weights has nothing to learn
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
             losses.append(float(loss.detach()))
             pixels.append(paid)
         mean, many = sum(losses) / len(losses), torch.cat(pixels)
@@ -105,12 +106,20 @@ class Run:
              "whose": 0, "weight_decay": self.recipe.weight_decay},
             {"params": own if self.selector.learned else [], "whose": 1},
         ]  # fmt: skip
-        return optim.Adam([group for group in groups if group["params"]], lr=self.recipe.lr)
+        groups = [group for group in groups if group["params"]]
+        if not groups:
+            raise SettingError(
+                "there is nothing to train: neither the predictor nor the selector has weights "
+                "that can learn; score them with evaluate"
+            )
+        return optim.Adam(groups, lr=self.recipe.lr)
 
     def _tag(self, purpose: object) -> str:
         scenes = self.scenes
         data = (scenes.images, scenes.targets, scenes.valid, scenes.task.settings())
-        names = type(self.selector).__qualname__, self.selector.config(), str(self.predictor)
+        config = self.selector.config()
+        settings = {name: config[name] for name in config if name not in self.course.moves}
+        names = type(self.selector).__qualname__, settings, str(self.predictor)
         return tag_of(self.recipe, self.seed, purpose, *data, *names)
 
 

@@ -49,7 +49,7 @@ def pair_loss(
     before, k = list(portions[:-1]), portions[-1]
     with torch.no_grad():
         bought = buy(selector, batch, before)
-        paid = bought.paid.to(batch.images) if before else torch.zeros_like(bought.mask)
+        paid = bought.paid.to(batch.images)
     seen = selector.look(batch.images, paid, bought.values, bought.shown)
     logits = selector.scores(seen)
     near = JitteredGrid(selector.channels, selector.size, share=0.5)
@@ -60,14 +60,11 @@ def pair_loss(
         ]
         both = batch.valid & (paid + draws[0] + draws[1] == 0)
         better = torch.where(both, losses[0] - losses[1], 0.0)
-    found = []
-    for rows in _alike(paid):
-        of = cells(selector.size, k + int(paid[rows[0]].sum())).of.to(paid.device)
-        found.append(_gains(logits[rows], [draw[rows] for draw in draws], better[rows], of))
-    foreseen, seen_gain = (torch.cat(parts) for parts in zip(*found, strict=True))
-    spread = seen_gain.std() if len(seen_gain) > 1 else seen_gain.new_zeros(())
-    wanted = (seen_gain / spread.clamp_min(1e-12)).clamp(-settings.outlier, settings.outlier)
-    return (foreseen - wanted).square().mean()
+    of = cells(selector.size, sum(portions)).of.to(paid.device)
+    foreseen, gain = _gains(logits, draws, better, of)
+    spread = gain.std() if len(gain) > 1 else gain.new_zeros(())
+    wanted = (gain / spread.clamp_min(1e-12)).clamp(-settings.outlier, settings.outlier)
+    return (foreseen - wanted).square().sum() / max(1, len(gain))
 
 
 def bounded_loss(
@@ -97,9 +94,3 @@ def _gains(
     gain = per_cell(around) / torch.bincount(of, minlength=number)
     taken = drawn[0] & drawn[1]
     return foreseen[taken], gain[taken]
-
-
-def _alike(paid: Tensor) -> list[Tensor]:
-    """The numbers of the pictures, those of as many bought pixels together: they share cells."""
-    counts = paid.flatten(1).sum(1)
-    return [(counts == many).nonzero()[:, 0] for many in counts.unique()]

@@ -66,8 +66,9 @@ class PixelRecipe:
             predictor; "gradient" together with it, straight through the mask. All others learn by
             the gradient.
         gains: more about the former.
-        warm_up: by the gradient: the share of the steps in which the predictor sees random masks
-            alone, so that the selector meets a predictor that can use labels.
+        warm_up: by the gradient, as are judges, temperature and noise: the share of the steps in
+            which the predictor sees random masks alone, so that the selector meets a predictor
+            that can use labels.
         judges: the share of the pixels whose loss counts in a step of a learned selector; the
             gradient passes through the mask of the others. 1 for all, and for both.
         mirror: exchange left and right at random.

@@ -32,6 +32,7 @@ class Together(Course):
         buying: buys pixels of a batch.
     """
 
+    moves = frozenset({"temperature"})
     selector: Selector
     predictor: nn.Module
     scenes: Scenes

@@ -132,6 +132,10 @@ def _course(
     rounds: int | Sequence[float],
 ) -> Course:
     if k is None:
+        if rounds != 1:
+            raise SettingError(
+                "with weight, the price of a pixel, all is bought at once: no rounds"
+            )
         buying = priced(selector, weight or 0.0)
         return Together(selector, predictor, scenes, recipe, buying)
     budget = check_budget(k, scenes.pixels)

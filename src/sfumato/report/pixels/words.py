@@ -11,7 +11,8 @@ from sfumato.report.pixels.tables import headline_of, names_of, price_rows
 GLOSSARY = (
     ("k", "Pixels that are measured or annotated per picture: the budget."),
     ("not bought", "Scores count the pixels that were not bought. Bought ones are known, and would "
-     "flatter whoever buys what is hard."),
+     "flatter whoever buys what is hard. Some flattery stays: what is hard and bought need not be "
+     "predicted."),
     ("grid, random, jittered, edges", "Choices that learn nothing: a regular grid, pixels at "
      "random, one at random in each cell of a grid, and pixels with strong edges."),
     ("stratified", "One pixel in each of k cells, chosen by a network that sees the picture."),
