@@ -164,7 +164,7 @@ def test_bought_pixels_are_no_gain() -> None:
     with torch.no_grad():
         selector.scores = Dark()
     course = Gains(selector, Deaf(), data, RECIPE, (4, 4), 1)
-    mean, _ = course._gain(0.0)
+    mean, _ = course._gain(course._tried(GRID), course._tried(0.0))
     assert mean == 0.0
     assert (
         evaluate(selector, Deaf(), data, 4).score < evaluate(Grid(1, SIZE), Deaf(), data, 4).score

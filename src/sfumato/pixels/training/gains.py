@@ -18,6 +18,8 @@ from sfumato.pixels.training.course import Course, paid_per_picture, predictor_l
 from sfumato.pixels.training.pairs import bounded_loss, pair_loss
 from sfumato.pixels.training.recipe import PixelRecipe, cosine
 
+Trial = tuple[Tensor, Tensor]
+"""Of pictures `[N, 1, H, W]`: what is paid for, bool, and the loss of every pixel."""
 GRID = 1e9
 """With this `centre` a selector is the grid, whatever its logits are."""
 CENTRES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -115,9 +117,8 @@ class Gains(Course):
     def close(self, name: str) -> dict[str, Any]:
         if name != "gains":
             return {}
-        gains = {centre: self._gain(centre) for centre in CENTRES}
-        best = max(CENTRES, key=lambda centre: gains[centre][0])
-        mean, error = gains[best]
+        grid = self._tried(GRID)
+        mean, error, best = max((*self._gain(grid, self._tried(each)), each) for each in CENTRES)
         self._set(best if mean > SURE * error else GRID)
         return {"centre": self.selector.centre, "gain": [mean, error]}
 
@@ -129,40 +130,35 @@ class Gains(Course):
     def _stage(self, step: int) -> str:
         return next(name for end, name in self.ends.items() if step < end)
 
-    def _gain(self, centre: float) -> tuple[float, float]:
+    def _gain(self, grid: Trial, other: Trial) -> tuple[float, float]:
         """By how much less the loss of held pictures is than with the grid, and its error.
 
         Both are of the mean over the pictures of the mean over pixels that neither bought.
         """
-        least, most = self.budget
-        portions = split_rounds(round((least * most) ** 0.5), self.rounds)
-        found = []
-        for index in torch.arange(len(self._held)).split(self.recipe.batch_size):
-            batch = self._held.subset(index)
-            paid, losses = zip(
-                *(self._tried(batch, each, portions) for each in (GRID, centre)), strict=True
-            )
-            left = batch.valid & ~paid[0] & ~paid[1]
-            better = torch.where(left, losses[0] - losses[1], 0.0).flatten(1).sum(1)
-            found.append(better.double() / left.flatten(1).sum(1).clamp_min(1))
-        each = torch.cat(found)
+        left = self._held.valid & ~grid[0] & ~other[0]
+        better = torch.where(left, grid[1] - other[1], 0.0).flatten(1).sum(1).double()
+        each = better / left.flatten(1).sum(1).clamp_min(1)
         error = float(each.std()) / len(each) ** 0.5 if len(each) > 1 else 0.0
         return float(each.mean()), error
 
     @torch.no_grad()
-    def _tried(
-        self, batch: Scenes, centre: float, portions: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
-        """What is paid for with this centre, and the loss of every pixel then."""
+    def _tried(self, centre: float) -> Trial:
+        """What is paid for of the held pictures with this centre, and the loss of every pixel."""
         self._set(centre)
-        with (
-            sampling(self.selector, "mean"), evaluated(self.selector), evaluated(self.predictor),
-        ):  # fmt: skip
-            paid = buy(self.selector, batch, portions).paid
-            loss = bounded_loss(
-                self.predictor, batch, paid.to(batch.images), self._weigh, self.recipe.gains.bound
-            )
-        return paid, loss
+        least, most = self.budget
+        portions = split_rounds(round((least * most) ** 0.5), self.rounds)
+        paid, losses = [], []
+        for index in torch.arange(len(self._held)).split(self.recipe.batch_size):
+            batch = self._held.subset(index)
+            with (
+                sampling(self.selector, "mean"),
+                evaluated(self.selector), evaluated(self.predictor),
+            ):  # fmt: skip
+                paid.append(buy(self.selector, batch, portions).paid)
+                mask = paid[-1].to(batch.images)
+                bound = self.recipe.gains.bound
+                losses.append(bounded_loss(self.predictor, batch, mask, self._weigh, bound))
+        return torch.cat(paid), torch.cat(losses)
 
     def _set(self, centre: float) -> None:
         vars(self.selector)["centre"] = centre

@@ -79,7 +79,7 @@ def bounded_loss(
 def _gains(
     logits: Tensor, draws: Sequence[Tensor], better: Tensor, of: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The foreseen and the seen gain of the second draw, of all cells in which both drew."""
+    """The foreseen and the seen gain of the second draw, of all cells that the draws are of."""
     number = int(of.max()) + 1
     side = math.sqrt(len(of) / number)
     reach = 2 * int(side / 2) + 1  # a cell and a little around it
@@ -89,8 +89,7 @@ def _gains(
         flat = plane.flatten(1)
         return flat.new_zeros(len(flat), number).scatter_add(1, of.expand(len(flat), -1), flat)
 
-    drawn = [per_cell(draw) > 0 for draw in draws]
+    taken = per_cell(draws[0]) > 0  # the same of both draws: cells are not drawn
     foreseen = per_cell(logits * draws[1]) - per_cell(logits * draws[0])
     gain = per_cell(around) / torch.bincount(of, minlength=number)
-    taken = drawn[0] & drawn[1]
     return foreseen[taken], gain[taken]
