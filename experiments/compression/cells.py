@@ -29,7 +29,7 @@ from sfumato.compression import (
     silent_neurons,
 )
 from sfumato.compression.gates import VIBLoss
-from sfumato.train import BatchLoss, MaxEntropyLoss, derive, train_classifier
+from sfumato.train import BatchLoss, MaxEntropyLoss, derive, seeded, train_classifier
 
 IMPORTANCES: dict[str, type[Importance]] = {
     "entropy": Entropy,
@@ -84,25 +84,26 @@ def removal(setup: Setup, setting: str, seed: int, method: dict[str, Any]) -> li
 def gates(setup: Setup, setting: str, seed: int, method: dict[str, Any]) -> list[dict[str, Any]]:
     """Gates that close as the weight of their divergence grows, until every budget is met."""
     loss, learned = task(setup, setting, seed), setup.learned
-    network = gated(plain_network(setup, setting, seed), setup.shape).to(setup.place)
+    with seeded(seed, "gates"):
+        network = gated(plain_network(setup, setting, seed), setup.shape).to(setup.place)
     work = setup.folder / "pruning" / setting / slug(method["name"]) / f"seed-{seed}"
     found: list[dict[str, Any]] = []
-    weight, rounds, small = setup.gates["weight"], 0, network.plain
+    rounds, small = 0, network.plain
     recipe = replace(setup.recipe("gates"), epochs=1, min_steps=0, schedule="constant")
     for stage in setup.budgets:
         while not _met(small, setup, stage) and rounds < setup.gates["epochs"]:
             work.mkdir(parents=True, exist_ok=True)
+            weight = setup.gates["weight"] * setup.gates["growth"] ** rounds
             train_classifier(
                 network, *learned, recipe, seed=derive(seed, "gates", rounds),
                 loss=VIBLoss(weight, loss), augment=setup.shifts(setting, seed),
                 checkpoint=work / f"round-{rounds:03}.pt",
             )  # fmt: skip
             small, rounds = remove_gated(network), rounds + 1
-            weight *= setup.gates["growth"]
         if _reported(stage, setting) and _met(small, setup, stage):
             spent = setup.recipe("unpruned").epochs + rounds
             found.append(finished(setup, setting, seed, method, stage, small, spent))
-            found[-1]["weight"] = weight
+            found[-1]["weight"] = setup.gates["weight"] * setup.gates["growth"] ** (rounds - 1)
     shutil.rmtree(work, ignore_errors=True)
     return found
 

@@ -95,7 +95,8 @@ def scratch(
         )
         model = _anew(small, setup, seed, name, stage["name"])
         recipe = replace(setup.recipe("finish"), epochs=round(stage["epochs"]))
-        _fit(setup, setting, seed, model, recipe, loss, f"{slug(name)}-{slug(stage['name'])}")
+        state = f"{slug(name)}-{slug(of)}-{slug(stage['name'])}"
+        _fit(setup, setting, seed, model, recipe, loss, state)
         found.append(_figures(setup, model, stage["name"], stage["epochs"]))
     return found
 

@@ -26,9 +26,9 @@ def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[d
 
     After every seed the table so far is written into the run's folder, `so-far.md`.
     """
-    # Methods and seeds may grow.
+    # Settings, methods and seeds may grow.
     keys = ("data", "train_records", "test_records", "setup", "budgets")
-    same_setup(out, {key: config.get(key) for key in keys})
+    same_setup(out, {key: config.get(key) for key in keys}, _parts(config))
     setup = setup_of(config, source, out)
     done: dict[tuple[str, int], Done] = {}
     results: dict[str, Any] = {}
@@ -39,6 +39,15 @@ def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[d
             with atomic(out / "so-far.md") as part:
                 part.write_text(render(results), encoding="utf-8")
     return results, render(results)
+
+
+def _parts(config: dict[str, Any]) -> dict[str, Any]:
+    """What is known in the folder by its name alone."""
+    named = [*config["methods"], *config.get("scratch", [])]
+    return {
+        **{f"setting {name}": about for name, about in config["settings"].items()},
+        **{f"method {one['name']}": {**one, "budgets": None} for one in named},
+    }
 
 
 def _seed(setup: Setup, config: dict[str, Any], setting: str, seed: int, workers: int) -> Done:

@@ -26,7 +26,7 @@ def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[d
     """Fill the missing cells of `config` on the data at `source`: results and a Markdown table."""
     # Methods, curves and seeds may grow.
     keys = ("data", "train_records", "test_records", "setup")
-    same_setup(out, {key: config.get(key) for key in keys})
+    same_setup(out, {key: config.get(key) for key in keys}, _parts(config))
     setup, seeds = setup_of(config, source), config["seeds"]
     found = run_cells(
         cells_of(config, setup),
@@ -95,6 +95,12 @@ def _pruned_cells(config: dict[str, Any], setup: Setup) -> Iterator[Cell]:
             if function is not trained:
                 arguments["shape"] = shape_of(entry["shape"])
             yield Cell(_pruned_name(entry, seed), function, arguments)
+
+
+def _parts(config: dict[str, Any]) -> dict[str, Any]:
+    """What is known in the folder by its label alone."""
+    wanted = config.get("pruned") or {"rows": []}
+    return {f"row {one['label']}": {**one, "rate": wanted["rate"]} for one in wanted["rows"]}
 
 
 def _pruned_name(entry: dict[str, Any], seed: int) -> str:

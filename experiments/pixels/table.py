@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ SETUP = ("data", "size", "limits", "recipe", "shapes")
 def run(config: dict[str, Any], source: str, out: Path, workers: int) -> tuple[dict[str, Any], str]:
     """Fill the missing cells of `config` on the data at `source`: results and a Markdown table."""
     # Rows, budgets and seeds may grow.
-    same_setup(out, {key: config.get(key) for key in SETUP})
     rows = rows_of(config)
+    made_of = {f"row {row.name}": asdict(replace(row, compare=(), budgets=())) for row in rows}
+    same_setup(out, {key: config.get(key) for key in SETUP}, made_of)
     task = task_of(config, source, out)
     scenes = task.scenes()
     found = run_cells(

@@ -30,11 +30,17 @@ def collect(config: dict[str, Any], cell: OfSeed) -> list[dict[str, Any]]:
                 "settings": point.settings,
                 "compare": row.get("compare"),
                 "figures": over_seeds([dict(numbers(one)) for one in cells]),
-                "reasons": list(dict.fromkeys(r for one in suites for r in one["reasons"])),
+                "reasons": _reasons(suites, "masked"),
+                "signs": _reasons(suites, "unsettled"),
                 "strongest": [one["strongest"] for one in suites],
             }
         )
     return made
+
+
+def _reasons(suites: list[dict[str, Any]], verdict: str) -> list[str]:
+    """What was seen in the seeds of this verdict, each once."""
+    return list(dict.fromkeys(r for one in suites if one[verdict] for r in one["reasons"]))
 
 
 def numbers(content: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, float]]:

@@ -87,6 +87,7 @@ def suite(
         "clean": report.clean[front].mean,
         "worst": {f"{e:g}": share.mean for e, share in report.worst.items()},
         "masked": float(report.verdict == "gradient masking"),
+        "unsettled": float(report.verdict == "too few records to tell"),
         "reasons": list(report.reasons),
         "strongest": {f"{level.epsilon:g}": level.strongest for level in report.levels},
         "attacks": {

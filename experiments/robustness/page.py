@@ -38,7 +38,8 @@ def render(results: dict[str, Any]) -> str:
         for prefix, title, unit in TABLES:
             lines += _table(some, prefix, title, unit)
         lines += _strongest(some)
-    lines += _reasons(results["rows"])
+    lines += _reasons(results["rows"], "reasons", "Why gradients are held to be masked")
+    lines += _reasons(results["rows"], "signs", "Signs that so few records do not settle")
     made = results["provenance"]
     machine = f"{made['machine']['processor']}, {made['machine']['cores']} cores"
     return "\n".join(
@@ -91,8 +92,11 @@ def _overview(rows: Rows) -> list[str]:
         if "certificate/radius" in shown:
             cells.append(f"{row['figures']['certificate/radius']['mean']:.3f}")
         if masked:
-            found = row["figures"]["suite/masked"]["values"]
-            cells.append(f"{sum(found):g} of {len(found)} seeds")
+            found, unsettled = (
+                row["figures"][f"suite/{key}"]["values"] for key in ("masked", "unsettled")
+            )
+            more = f", {sum(unsettled):g} not to tell" if any(unsettled) else ""
+            cells.append(f"{sum(found):g} of {len(found)} seeds{more}")
         lines.append(_line(cells))
     return lines
 
@@ -118,14 +122,14 @@ def _strongest(rows: Rows) -> list[str]:
     return ["", f"The single attack that did best: {'; '.join(told)}."] if told else []
 
 
-def _reasons(rows: Rows) -> list[str]:
+def _reasons(rows: Rows, key: str, title: str) -> list[str]:
     lines: list[str] = []
     for row in rows:
-        if row["reasons"]:
-            more = len(row["reasons"]) - 3
-            kept = [*row["reasons"][:3], *([f"and {more} more"] if more > 0 else [])]
+        if row[key]:
+            more = len(row[key]) - 3
+            kept = [*row[key][:3], *([f"and {more} more"] if more > 0 else [])]
             lines.append(f"- {row['group']}, {row['label']}: {'; '.join(kept)}.")
-    return ["", "## Why gradients are held to be masked", "", *lines] if lines else []
+    return ["", f"## {title}", "", *lines] if lines else []
 
 
 def _has(rows: Rows, key: str) -> bool:

@@ -123,19 +123,25 @@ def _range(rows: Sequence[Row], group: str, epsilon: str) -> list[str]:
 
 
 def _masked(rows: Sequence[Row]) -> Iterator[str]:
-    judged = [row for row in rows if "suite/masked" in row["figures"]]
-    if not judged:
+    if not any("suite/masked" in row["figures"] for row in rows):
         return
+    found, unsettled = (_seeds(rows, f"suite/{key}") for key in ("masked", "unsettled"))
+    if found:
+        yield f"Gradient masking found in: {found}."
+    if unsettled:
+        yield f"Signs of masking that so few records do not settle: {unsettled}."
+    if not found and not unsettled:
+        yield "No sign of gradient masking in any row."
+
+
+def _seeds(rows: Sequence[Row], key: str) -> str:
+    """The rows with seeds of a verdict, and how many."""
     told = []
-    for row in judged:
-        seeds = row["figures"]["suite/masked"]["values"]
+    for row in rows:
+        seeds = row["figures"].get(key, {"values": []})["values"]
         if any(seeds):
             told.append(f"{row['group']}, {row['label']} ({sum(seeds):g} of {len(seeds)} seeds)")
-    yield (
-        f"Gradient masking found in: {'; '.join(told)}."
-        if told
-        else "No sign of gradient masking in any row."
-    )
+    return "; ".join(told)
 
 
 def percent(found: dict[str, Any] | None) -> str:

@@ -192,6 +192,15 @@ def test_small_run_resumes_and_refuses_another(small: tuple[dict[str, Any], Path
     (folder / "other.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
     with pytest.raises(SettingError, match="another setup"):
         main([str(folder / "other.yaml"), *arguments])
+    name = next(iter(other["settings"]))
+    for changes, what in (
+        ({"settings": {name: {"radius": 2}}}, f"setting {name}"),
+        ({"methods": [{**other["methods"][0], "max_entropy": {"weight": 1}}]}, "method SE-SNN"),
+    ):
+        changed = {**CONFIGS["lenet-small"], **changes}
+        (folder / "other.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+        with pytest.raises(SettingError, match=f"another {what}"):
+            main([str(folder / "other.yaml"), *arguments])
 
 
 def test_an_interrupted_removal_goes_on(

@@ -192,3 +192,8 @@ def test_small_table_runs_and_resumes(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
     with pytest.raises(SettingError, match="another setup"):
         main([str(tmp_path / "other.yaml"), "--out", str(tmp_path / "run")])
+    other = _read(FOLDER / "label-noise-small.yaml")
+    other["pruned"]["rate"] = 0.1
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    with pytest.raises(SettingError, match="another row "):
+        main([str(tmp_path / "other.yaml"), "--out", str(tmp_path / "run")])

@@ -108,6 +108,11 @@ def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
         else:
             with pytest.raises(SettingError, match="another setup"):
                 main(arguments)
+    config["recipe"] = {"steps": 2}
+    config["rows"][0]["predictor_settings"] = {"width": 4}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    with pytest.raises(SettingError, match=f"another row {config['rows'][0]['name']}"):
+        main(arguments)
 
 
 @pytest.mark.parametrize(

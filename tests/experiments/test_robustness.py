@@ -151,7 +151,13 @@ def _rows(stochastic: list[float], plain: list[float]) -> tuple[list[dict[str, A
     def cell(point: Point, seed: int) -> dict[str, Any]:
         worst = (plain if point.method == "plain" else stochastic)[seed]
         reasons = ["flat"] if worst < 0.5 else []
-        suite = {"worst": {"0.1": worst}, "masked": float(bool(reasons)), "reasons": reasons}
+        reasons += ["level"] if 0.5 < worst < 0.6 else []
+        suite = {
+            "worst": {"0.1": worst},
+            "masked": float("flat" in reasons),
+            "unsettled": float("level" in reasons),
+            "reasons": reasons,
+        }
         return {"clean": 0.99, "suite": {**suite, "strongest": {"0.1": "square"}}}
 
     return collect(config, cell), config
@@ -163,7 +169,12 @@ def _rows(stochastic: list[float], plain: list[float]) -> tuple[list[dict[str, A
         ([0.97, 0.972], ["+1.10 ± 0.14 points (above in 2 of 2 seeds)", "stochastic 97.1"]),
         ([0.96, 0.961], ["within the spread", "(reached)"]),
         ([0.93, 0.931], ["(above in 0 of 2 seeds)", "(**not reached**)"]),
-        ([0.4, 0.96], ["Gradient masking found in: held, stochastic (1 of 2 seeds)"]),
+        ([0.4, 0.96], ["Gradient masking found in: held, stochastic (1 of 2 seeds)."]),
+        (
+            [0.55, 0.96],
+            ["Signs of masking that so few records do not settle: held, stochastic (1 of 2 seeds)"],
+        ),
+        ([0.96, 0.96], ["No sign of gradient masking in any row."]),
     ],
 )
 def test_verdict_holds_the_stochastic_network_against_the_other(
@@ -172,6 +183,11 @@ def test_verdict_holds_the_stochastic_network_against_the_other(
     rows, config = _rows(stochastic, [0.959, 0.962] if "within" in words[0] else [0.96, 0.96])
     said = "\n".join(verdict(rows, config))
     assert all(word in said for word in words), said
+
+
+def test_signs_stand_apart_from_reasons() -> None:
+    (_, noisy), _ = _rows([0.4, 0.55], [0.9, 0.9])
+    assert noisy["reasons"] == ["flat"] and noisy["signs"] == ["level"]
 
 
 def test_difference_is_taken_seed_by_seed() -> None:

@@ -84,6 +84,13 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(chances, labels) == pytest.approx(expected / 300, abs=1e-5)
 
 
+def test_a_confidence_of_one_is_a_bin_of_its_own() -> None:
+    """Fifty records at 1, 45 of them right, and fifty at 0.95, all right: 0.05 + 0.025."""
+    chances = torch.tensor([[1.0, 0.0]] * 50 + [[0.95, 0.05]] * 50)
+    labels = (torch.arange(100) < 5).long()
+    assert calibration_error(chances, labels) == pytest.approx(0.075, abs=1e-5)
+
+
 def test_quality_of_what_does_not_fit() -> None:
     with pytest.raises(SettingError, match="no logit"):
         quality(network(), INPUTS, LABELS + 1)

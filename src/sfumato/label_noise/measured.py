@@ -12,6 +12,7 @@ from sfumato.label_noise.checks import check_labels, check_records
 from sfumato.label_noise.outputs import mean_logits
 
 BINS = 15
+"""Of the confidence; torchmetrics sets a confidence of exactly 1 apart."""
 
 
 @final
@@ -31,8 +32,9 @@ class Quality:
 def quality(model: nn.Module, inputs: Tensor, labels: Tensor) -> Quality:
     """Accuracy and expected calibration error on the mean path.
 
-    The error is Σ over 15 bins of the confidence, (records in the bin / N) |accuracy - confidence|
-    (Naeini et al. 2015; torchmetrics, norm l1).
+    The error is Σ over bins of the confidence, (records in the bin / N) |accuracy - confidence|
+    (Naeini et al. 2015; torchmetrics, norm l1): 15 of equal width, and a confidence of exactly 1 is
+    a bin of its own.
 
     Args:
         model: gives logits `[B, C]` of the true class.
@@ -61,7 +63,7 @@ def calibration_error(chances: Tensor, labels: Tensor, bins: int = BINS) -> floa
     Args:
         chances: probabilities `[N, C]`, of at least two classes.
         labels: the true classes `[N]`.
-        bins: of the confidence, at least 1.
+        bins: of equal width, at least 1; a confidence of exactly 1 is one more.
 
     Raises:
         DataError: values that are no probabilities, or labels that do not fit them.

@@ -76,6 +76,17 @@ def sampling(
         yield module
 
 
+def modes_of(module: nn.Module) -> dict[str, str]:
+    """What `sampling` has set inside of a module: by the path of each part, JSON values."""
+    found = {}
+    for name, part in module.named_modules():
+        draws = [average.draws for average in _averages(part)]
+        if isinstance(part, SamplingModule) or draws:
+            mode = part.mode if isinstance(part, SamplingModule) else ""
+            found[name] = " ".join(map(str, [mode, *draws])).strip()
+    return found
+
+
 _source = source  # the keyword argument of `sampling` hides the function of that name
 
 

@@ -244,6 +244,11 @@ def test_a_folder_is_of_one_data_set_network_and_loss(tmp_path: Path) -> None:
     def other() -> torch.nn.Module:
         return torch.nn.Sequential(network(), torch.nn.Identity())
 
+    def pretrained() -> torch.nn.Module:
+        made = network()
+        torch.nn.init.constant_(next(made.parameters()), 0.1)
+        return made
+
     def go(method: Any, make: Any, inputs: torch.Tensor) -> None:
         quick = Recipe(epochs=1, min_steps=1)
         train_with_noise(method, make, inputs, NOISY, recipe=quick, folder=tmp_path)
@@ -254,6 +259,8 @@ def test_a_folder_is_of_one_data_set_network_and_loss(tmp_path: Path) -> None:
         go(weighted(1.0), network, INPUTS + 1)
     with pytest.raises(StoreError, match="another network"):
         go(weighted(1.0), other, INPUTS)
+    with pytest.raises(StoreError, match="another network"):
+        go(weighted(1.0), pretrained, INPUTS)
     with pytest.raises(StoreError, match="another method"):
         go(weighted(2.0), network, INPUTS)
 

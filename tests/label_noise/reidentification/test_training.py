@@ -172,6 +172,16 @@ def test_a_folder_is_of_one_plan_and_of_its_pictures(people: Identities, tmp_pat
     with pytest.raises(StoreError, match="another pictures"):
         go(others)
 
+    def pretrained() -> nn.Module:
+        made = backbone()
+        nn.init.constant_(next(made.parameters()), 0.1)
+        return made
+
+    with pytest.raises(StoreError, match="another network"):
+        train_reidentification(
+            pretrained, people, plan=ReidentificationPlan(QUICK, QUICK), seed=5, folder=tmp_path
+        )
+
 
 def test_distances_are_exact_where_features_share_much(people: Identities) -> None:
     """A bias of 1e3 on every feature changes no distance, and so must change no figure."""

@@ -175,8 +175,9 @@ def test_tables() -> None:
     table = quality_table(sample())
     assert [one.title for one in table.rows if not one.cells] == ["p = 0 %", "p = 40 %"]
     assert [one.title for one in table.rows if one.strong] == [METHODS[0]]
-    assert table.heads[1] == "accuracy, %"
-    assert "91.0" in str(table.rows[1].cells[0])
+    assert table.heads[1:3] == ["labels wrong, %", "accuracy, %"]
+    assert "40.0" in str(table.rows[-1].cells[0])
+    assert "91.0" in str(table.rows[1].cells[1])
     assert over_seeds(sample()["rows"], "precision") is None  # not known at p = 0
     assert suspects_table(sample()).heads[-1] == "in truth"
     assert suspects_table(unknown()).heads == ["record", "given", "looks like", "score", "file"]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import sfumato as sf
-from sfumato.errors import SettingError
+from sfumato.errors import DataError, SettingError
 from sfumato.robustness.attacks import MarginPGD
 from sfumato.robustness.defences import Adversarial, Trades
 from sfumato.train import Batch, MaxEntropyLoss, Recipe, cross_entropy, train_classifier
@@ -50,6 +50,14 @@ def test_it_stays_in_the_ball_and_in_the_bounds(norm: Any) -> None:
     assert not near.requires_grad
     free = Adversarial(0.3, steps=4, norm=norm, bounds=None).find(model, x, labels)
     assert float(free.min()) < 0
+
+
+@pytest.mark.parametrize("loss", [Adversarial(0.1, steps=2), Trades(0.1, steps=2)])
+def test_normalised_records_are_not_clamped_in_silence(loss: Any) -> None:
+    model, x, labels = nn.Linear(5, 2), 2 * torch.randn(8, 5), torch.randint(2, (8,))
+    with pytest.raises(DataError, match=r"outside of the bounds \(0.0, 1.0\)"):
+        loss(model, batch_of(x, labels, 1.0))
+    assert loss(model, batch_of(x.sigmoid(), labels, 1.0)) > 0
 
 
 def test_against_a_linear_model_it_finds_the_closed_form() -> None:

@@ -15,10 +15,10 @@ SHAPE = (1, 8, 8)
 
 
 @cache
-def digits() -> tuple[Tensor, Tensor]:
-    """Sixty test records and their labels."""
+def digits(records: int = 60) -> tuple[Tensor, Tensor]:
+    """The first test records and their labels."""
     test = sf.data.digits()[1]
-    return test.inputs[:60], test.labels[:60]
+    return test.inputs[:records], test.labels[:records]
 
 
 @cache

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import sfumato as sf
 from sfumato.errors import DataError, SettingError, StoreError
 from sfumato.robustness import (
     ExpectedModel,
@@ -18,7 +19,7 @@ from sfumato.robustness import (
     draws_speed,
     evaluate,
 )
-from sfumato.robustness.attacks import APGD, FGSM, Attack, MarginPGD, Square
+from sfumato.robustness.attacks import APGD, FGSM, Attack, MarginPGD, Square, Transfer
 from tests.robustness.evaluation.nets import Blind, Coin, Times, digits, masking, noisy, plain
 
 NONE = "no sign of gradient masking"
@@ -93,7 +94,7 @@ def test_blown_up_logits_are_found_out() -> None:
 
 
 def test_16_nats_are_found_out() -> None:
-    x, labels = digits()
+    x, labels = digits(120)
     found = evaluate(masking(), x, labels, epsilon=[0.1, 0.2], attacks="quick")
     assert found.verdict == "gradient masking"
     rows = {(row.name, row.target): row for row in found.levels[1].attacks}
@@ -131,6 +132,13 @@ def test_noise_that_no_attack_can_use_is_no_masking() -> None:
     found = evaluate(dropout, x, labels, epsilon=0.2, attacks=[APGD(epsilon=1.0, draws=4)])
     assert found.stochastic and found.verdict == NONE
     assert any("no mean path" in note for note in found.notes)
+
+
+def test_zero_gradients_of_many_records() -> None:
+    x, labels = digits(360)
+    x, labels = x.repeat(6, 1, 1, 1), labels.repeat(6)
+    found = evaluate(Times(plain(), 1e4), x, labels, epsilon=0.2, attacks=[FIRST])
+    assert found.verdict == "gradient masking" and "exactly zero" in found.reasons[-1]
 
 
 def test_a_model_without_gradient_meets_square_alone() -> None:
@@ -173,6 +181,34 @@ def test_it_resumes(tmp_path: Path) -> None:
     assert evaluate(noisy(), x, labels, **settings).worst == whole.worst
     with pytest.raises(SettingError, match="another evaluation"):
         evaluate(plain(), x, labels, **settings)
+
+
+def test_what_a_folder_is_of(tmp_path: Path) -> None:
+    """No stale figure for another source of a transfer, another mode or an unreadable head."""
+    x, labels = digits()
+
+    def again(model: nn.Module, source: nn.Module) -> RobustnessReport:
+        suite = [Transfer(epsilon=1.0, source=source, steps=3)]
+        return evaluate(model, x, labels, epsilon=0.1, attacks=suite, folder=tmp_path)
+
+    first = again(noisy(), plain())
+    assert again(noisy(), plain()).worst == first.worst
+    with pytest.raises(SettingError, match="attacks differ"):
+        again(noisy(), masking())
+    with sf.sampling(noisy(), 4), pytest.raises(SettingError, match="sampling differ"):
+        again(noisy(), plain())
+    (tmp_path / "evaluation.json").write_text('{"model": ')
+    with pytest.raises(StoreError, match=r"evaluation\.json is missing or damaged"):
+        again(plain(), plain())
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_of_other_whole_numbers(dtype: torch.dtype) -> None:
+    x, labels = digits()
+    given = labels.to(dtype)
+    one, other = (evaluate(plain(), x, y, epsilon=0.1, attacks="quick") for y in (labels, given))
+    assert one.worst == other.worst
+    assert torch.equal(FIRST(plain(), x, labels), FIRST(plain(), x, given))
 
 
 def test_one_seed_gives_one_report_and_leaves_the_rest_alone() -> None:
@@ -223,6 +259,7 @@ Y = torch.arange(6)
         ({"x": X + 1}, DataError, "outside of the bounds"),
         ({"labels": Y + 7}, DataError, "labels run from 7 to 12"),
         ({"labels": Y[:3]}, DataError, "whole-number labels"),
+        ({"labels": Y > 2}, DataError, "whole-number labels"),
         ({"model": nn.Flatten(0)}, SettingError, "the model must give logits"),
         ({"model": Times(plain(), torch.nan)}, DataError, "NaN or infinity"),
         (

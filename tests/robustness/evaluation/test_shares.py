@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy.stats import binomtest
+from torch import Tensor
 
 from sfumato.errors import DataError
 from sfumato.robustness import Share
 from sfumato.robustness.evaluation.shares import (
     CHANCE,
-    beyond_chance,
     chance_of_count,
     chance_of_difference,
 )
@@ -30,6 +30,10 @@ def test_shares_of_draws_count_too() -> None:
     assert str(Share(0.5, 0.4, 0.6, 100)) == "50.0 % [40.0, 60.0]"
     with pytest.raises(DataError, match="at least one record"):
         Share.of(torch.zeros(0))
+
+
+def beyond_chance(better: Tensor, worse: Tensor) -> bool:
+    return chance_of_difference(better, worse) <= CHANCE
 
 
 def test_beyond_chance() -> None:
@@ -58,7 +62,12 @@ def test_a_handful_is_counted(fell: int, rose: int) -> None:
     assert beyond_chance(better, 1 - better) is bool(exact <= CHANCE)
 
 
-@pytest.mark.parametrize(("count", "n", "share"), [(0, 5, 0.1), (1, 5, 0.1), (7, 128, 0.01)])
+@pytest.mark.parametrize(
+    ("count", "n", "share"),
+    [
+        (0, 5, 0.1), (1, 5, 0.1), (7, 128, 0.01), (300, 2000, 0.1), (1100, 10_000, 0.1),
+    ],
+)  # fmt: skip
 def test_the_chance_of_a_count(count: int, n: int, share: float) -> None:
     wanted = binomtest(count, n, share, alternative="greater").pvalue
     assert chance_of_count(count, n, share) == pytest.approx(wanted, abs=1e-12)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sfumato.robustness import AttackRow
 from sfumato.robustness.evaluation.job import Outcome
-from sfumato.robustness.evaluation.verdict import Evidence, judge
+from sfumato.robustness.evaluation.verdict import Evidence, judge, plateaus
 
 N = 400
 KINDS = {"transfer": "transfer", "square": "black-box"}
@@ -72,8 +72,8 @@ def test_an_honest_network_gives_no_reason() -> None:
         (evidence(changed(0.1, transfer=0.2)), "the transfer attack transfer"),
         (evidence(changed(0.1, fgsm_cross_entropy=0.3)), "one step on the cross_entropy"),
         (evidence(changed(0.1, pgd_cross_entropy=0.8)), "its gradient is saturated"),
-        (evidence(changed(0.2, margin_pgd=0.45)), "a larger ε does not lower it"),
-        (evidence(changed(0.2, pgd_cross_entropy=0.7)), "a larger ε does not lower it"),
+        (evidence(changed(0.2, margin_pgd=0.6)), "a larger ε raises it"),
+        (evidence(changed(0.2, pgd_cross_entropy=0.7)), "a larger ε raises it"),
         (evidence(HONEST, unbounded={"worst": scores(0.06)}), "leave an accuracy of 6.0 %"),
         (evidence(HONEST, zero_gradient={"cross_entropy": 0.3}), "exactly zero for 30 %"),
     ],
@@ -90,7 +90,7 @@ def test_every_reason(case: Evidence, says: str) -> None:
         evidence(changed(0.1, square=0.445)),  # two records of 400 are chance
         evidence(changed(0.1, fgsm_cross_entropy=0.495)),
         evidence(changed(0.1, pgd_cross_entropy=0.52)),  # losses differ by 7 points
-        evidence({0.1: HONEST[0.1], 0.11: HONEST[0.1]}),  # hardly larger
+        evidence({0.1: HONEST[0.1], 0.2: HONEST[0.1]}),  # margins that lie nowhere between
         evidence(HONEST, unbounded={"worst": scores(0.005)}),
         evidence(HONEST, unbounded={}),
         evidence(HONEST, zero_gradient={"cross_entropy": 0.05}),
@@ -101,9 +101,29 @@ def test_what_is_no_reason(case: Evidence) -> None:
     assert judge(case) == NONE
 
 
-def test_a_level_where_little_is_lost_may_stay_level() -> None:
-    robust = {e: {"pgd-cross-entropy": 0.97, "margin-pgd": 0.97} for e in (0.01, 0.02)}
-    assert judge(evidence(robust)) == NONE
+def test_a_plateau_is_worth_a_note_and_no_reason() -> None:
+    """Half of the records near to the boundary, the others far: the true accuracy stays level."""
+    level = evidence({0.1: HONEST[0.1], 0.2: HONEST[0.1]})
+    assert judge(level) == NONE
+    assert [("50.0 %" in note, "45.0 %" in note) for note in plateaus(level)] == [
+        (True, False),
+        (False, True),
+    ]
+    hardly_larger = {0.1: HONEST[0.1], 0.11: HONEST[0.1]}
+    little_lost = {e: {"pgd-cross-entropy": 0.97, "margin-pgd": 0.97} for e in (0.01, 0.02)}
+    for levels in (HONEST, hardly_larger, little_lost):
+        assert not list(plateaus(evidence(levels)))
+
+
+def test_many_comparisons_are_reckoned_with() -> None:
+    """A difference with a probability of one in 1,000 alone is none among 40 others."""
+    case = evidence(changed(0.1, square=0.425))  # ten of 400 records, one way
+    alone = Evidence(case.clean, {0.1: case.levels[0.1][2::2]}, "sampled", {}, {})
+    assert judge(alone)[0] == "gradient masking"
+    many = replace(case, levels={0.1 + e / 1000: case.levels[0.1] for e in range(40)})
+    verdict, found = judge(many)
+    assert verdict == "too few records to tell"
+    assert "in one of " in found[0]
 
 
 def test_a_model_without_gradient() -> None:
@@ -132,7 +152,7 @@ def first(case: Evidence, n: int) -> Evidence:
         (evidence(changed(0.1, square=0.1)), "the black-box attack square"),
         (evidence(changed(0.1, fgsm_cross_entropy=0.1)), "one step on the cross_entropy"),
         (evidence(changed(0.1, pgd_cross_entropy=0.8)), "its gradient is saturated"),
-        (evidence(changed(0.2, margin_pgd=0.45)), "a larger ε does not lower it"),
+        (evidence(changed(0.2, margin_pgd=0.6)), "a larger ε raises it"),
         (evidence(HONEST, unbounded={"worst": scores(0.1)}), "where 0 % can be reached"),
         (evidence(HONEST, zero_gradient={"cross_entropy": 0.3}), "exactly zero for 30 %"),
     ],

@@ -129,8 +129,8 @@ class Job:
         """
         if self.folder is None:
             return
-        with seeded(self.seed, "network"):
-            network = tag_of(repr(self._made()))
+        with seeded("identity"):
+            network = tag_of(self._made())  # with its weights: they may be pre-trained
         mine = {
             "method": described(method),
             "recipe": described(self.recipe),

@@ -127,9 +127,9 @@ def train_reidentification(
     place = None
     if folder is not None:  # other labels are another run
         place = prepare_folder(Path(folder) / f"labels-{fingerprint(labels)[:12]}")
-        claim(
-            place / "data.json", {"pictures": tag_of(data.inputs), "network": tag_of(repr(fresh))}
-        )
+        with seeded("identity"):
+            network = tag_of(backbone())  # with its weights: they may be pre-trained
+        claim(place / "data.json", {"pictures": tag_of(data.inputs), "network": network})
         claim(place / f"{method}.json", _second(plan, method))
     run = _Run(data.inputs, labels, seed, place, method, progress)
     loss = _losses().get(method)

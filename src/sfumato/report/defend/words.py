@@ -63,7 +63,8 @@ def verdict(results: Mapping[str, Any]) -> list[str]:
     found, level = results["robustness"], at_epsilon(results["robustness"], results["epsilon"])
     worst, clean = front(found, level["worst"]), front(found, found["clean"])
     kept = f"{number(100 * worst['mean'], 1)} %"
-    norm, count = _NORMS[found["norm"]], len(level["attacks"])
+    norm = _NORMS[found["norm"]]
+    count = sum(not attack["skipped"] for attack in level["attacks"])
     first = (
         f"Under the worst of {count} attacks at {norm} ε = {short(level['epsilon'])}, {kept} of "
         f"the records are still right; without an attack {number(100 * clean['mean'], 1)} %."

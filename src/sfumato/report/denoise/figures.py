@@ -38,7 +38,7 @@ def accuracy_curves(results: Mapping[str, Any], size: Size) -> Figure:
             _line(panel, results, method, key, factor, at)
         panel.set_title(title, loc="left")
         accuracy_axis(panel)
-    axes[-1].set_xlabel("p, the share of labels made wrong, %")
+    axes[-1].set_xlabel("p, the share of labels asked to be made wrong, %")
     legend(figure, axes[0], columns=1 if size.narrow else 3)
     return figure
 

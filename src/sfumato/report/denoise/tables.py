@@ -13,6 +13,7 @@ from sfumato.report.common.numerals import grouped, number, percent
 from sfumato.report.common.tables import Cell, Row, Table
 
 _COLUMNS = (  # key, head, how it is written
+    ("wrong", "labels wrong, %", numerals.accuracy),
     ("accuracy", "accuracy, %", numerals.accuracy),
     ("calibration_error", "calibration error", numerals.leak),
     ("average_precision", "average precision", numerals.leak),

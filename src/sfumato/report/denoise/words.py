@@ -16,10 +16,12 @@ GLOSSARY = (
     ("recall", "Of the wrong labels, the share that is held wrong."),
     ("average precision", "The mean precision over all wrong labels, from the top of the list "
      "down. Guessing gets the share of wrong labels."),
-    ("p", "The probability with which a label was made wrong on purpose."),
+    ("p", "The share of labels that was asked to be made wrong; beside it stands how many were: "
+     "with instance noise more of them, where p is small."),
     ("accuracy", "Of the network after its last epoch, on test records, on the mean path."),
     ("calibration error", "By how much the network's confidence and its accuracy differ, averaged "
-     "over 15 bins of confidence: the expected calibration error."),
+     "over 15 bins of confidence and one for a confidence of exactly 1: the expected calibration "
+     "error."),
     ("spread", "The mean log σ of the noise that stochastic layers put on a record."),
     ("mean ± std (n)", "Mean and standard deviation over n seeds."),
 )  # fmt: skip

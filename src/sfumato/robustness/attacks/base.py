@@ -102,6 +102,7 @@ class Attack(ABC):
             GradientError: a first-order attack, and a model without gradient.
         """
         check_records(x, labels, self.bounds)
+        labels = labels.long()
         with attackable(model):
             expected = ExpectedModel(
                 model, self.draws, average=self.average, max_batch=self.max_batch
@@ -147,13 +148,19 @@ def check_records(x: Tensor, labels: Tensor, bounds: tuple[float, float]) -> Non
         raise DataError("there are no records to attack")
     if not x.is_floating_point():
         raise DataError(f"records must be floating point, not {x.dtype}: scale them to {bounds}")
-    if labels.dim() != 1 or len(labels) != len(x) or labels.is_floating_point():
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if labels.dim() != 1 or len(labels) != len(x) or not whole:
         raise DataError(
             f"{len(x)} records need whole-number labels [{len(x)}], not {list(labels.shape)} of "
             f"{labels.dtype}"
         )
     if not bool(x.isfinite().all()):
         raise DataError("a record holds NaN or infinity")
+    check_bounds(x, bounds)
+
+
+def check_bounds(x: Tensor, bounds: tuple[float, float]) -> None:
+    """Raise a `DataError` where records lie outside: projected, they would be other records."""
     low, high = float(x.min()), float(x.max())
     if low < bounds[0] or high > bounds[1]:
         raise DataError(

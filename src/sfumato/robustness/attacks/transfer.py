@@ -42,7 +42,7 @@ class Transfer(Attack):
     """
 
     loss: Loss = "margin"
-    source: nn.Module = field(default_factory=nn.Identity, compare=False, repr=False)
+    source: nn.Module = field(default_factory=nn.Identity, repr=False)
     steps: int = 40
     restarts: int = 1
 

@@ -14,6 +14,7 @@ from sfumato.errors import SettingError
 from sfumato.nn.base import StochasticModule
 from sfumato.nn.weights.base import BayesianModule
 from sfumato.robustness.attacks.ball import Ball, Norm
+from sfumato.robustness.attacks.base import check_bounds
 from sfumato.robustness.attacks.modes import attackable
 from sfumato.robustness.draws import ExpectedModel
 
@@ -75,7 +76,12 @@ class Search:
             x: `[B, ...]`.
             objective: takes logits `[draws, B, C]`, gives what to increase, `[B]`.
             progress: the part of the training that is behind, in [0, 1].
+
+        Raises:
+            DataError: values of records outside of the bounds.
         """
+        if self.bounds is not None:
+            check_bounds(x, self.bounds)
         part = 1.0 if self.warm_up == 0 else min(1.0, progress / self.warm_up)
         x = x.detach()
         if part == 0:

@@ -103,6 +103,6 @@ def convergence(job: Job, epsilon: float, draws: int) -> dict[int, Share]:
 
 def _named(job: Job, entry: Entry, epsilon: float) -> Tensor | None:
     name = f"{entry.name}/epsilon-{epsilon:g}"
-    content, tensors = job.store.cell(name, lambda: job.attack(entry, epsilon, FEW, name))
+    content, tensors = job.cell(name, entry, epsilon, FEW)
     job.tell(name, {})
     return None if content["skipped"] else tensors["sampled"]

@@ -20,7 +20,7 @@ from sfumato.robustness.evaluation.checks import (
 from sfumato.robustness.evaluation.job import Job, Outcome
 from sfumato.robustness.evaluation.report import Level, RobustnessReport
 from sfumato.robustness.evaluation.shares import Share
-from sfumato.robustness.evaluation.verdict import Evidence, judge
+from sfumato.robustness.evaluation.verdict import Evidence, judge, plateaus
 
 
 def collect(
@@ -37,7 +37,8 @@ def collect(
     middle = min(levels, key=lambda level: abs(level.worst[job.prediction].mean - 0.5))
     steps = convergence(job, middle.epsilon, draws)
     front = clean[job.prediction]
-    verdict, why = judge(Evidence(front, outcomes, job.prediction, far, zero))
+    evidence = Evidence(front, outcomes, job.prediction, far, zero)
+    verdict, why = judge(evidence)
     return RobustnessReport(
         verdict=verdict,
         reasons=why,
@@ -50,7 +51,7 @@ def collect(
         unbounded={key: Share.of(value) for key, value in far.items()},
         zero_gradient=zero,
         convergence=steps,
-        notes=tuple(_notes(job, asked, middle.epsilon, steps, draws)),
+        notes=(*_notes(job, asked, middle.epsilon, steps, draws), *plateaus(evidence)),
         settings=settings,
     )
 

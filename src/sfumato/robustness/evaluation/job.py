@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from sfumato.errors import SfumatoError
-from sfumato.robustness.attacks import GradientError, Norm
+from sfumato.nn.mode import modes_of
+from sfumato.robustness.attacks import Attack, GradientError, Norm
 from sfumato.robustness.attacks.base import mean_distance
 from sfumato.robustness.evaluation.report import AttackRow, Prediction
 from sfumato.robustness.evaluation.scoring import Scorer, mean_path
@@ -70,7 +71,7 @@ class Job:
         count = len(self.x) if records is None else min(records, len(self.x))
         part = "" if records is None else f"/first-{count}"
         name = f"epsilon-{epsilon:g}/{entry.key}{part}"
-        content, tensors = self.store.cell(name, lambda: self.attack(entry, epsilon, count, name))
+        content, tensors = self.cell(name, entry, epsilon, count)
         found = tensors[FOUND]
         scores = {k: v for k, v in tensors.items() if k != FOUND}
         accuracy = {key: Share.of(value) for key, value in scores.items()}
@@ -87,6 +88,11 @@ class Job:
         shown = {"accuracy": accuracy[self.prediction].mean} if accuracy else {}
         self.tell(name, shown)
         return Outcome(row, found, scores, content["no_gradient"])
+
+    def cell(self, name: str, entry: Entry, epsilon: float, count: int) -> Cell:
+        """What the entry does to the first `count` records: read, or made and kept."""
+        content, tensors = self.store.cell(name, lambda: self.attack(entry, epsilon, count, name))
+        return content, {key: value.to(self.x.device) for key, value in tensors.items()}
 
     def tell(self, name: str, shown: dict[str, float]) -> None:
         """Tell the progress that one more step is done."""
@@ -123,17 +129,25 @@ def head_of(job: Job, epsilons: tuple[float, ...]) -> dict[str, Any]:
     """What an evaluation is, as JSON values: two that differ in it may not share a folder."""
     return {
         "model": fingerprint(job.model),
+        "sampling": modes_of(job.model),
         "undefended": fingerprint(job.undefended),
         "records": fingerprint(job.x, job.labels),
         "epsilons": list(epsilons),
         "norm": job.norm,
         "bounds": list(job.bounds),
-        "attacks": [
-            {"attack": type(e.attack).__name__, "target": e.target, **e.attack.budget}
-            for e in job.entries
-        ],
+        "attacks": [{"target": e.target, **_described(e.attack)} for e in job.entries],
         "scorer": asdict(job.scorer),
         "prediction": job.prediction,
         "seed": job.seed,
         "torch": torch.__version__,
     }
+
+
+def _described(attack: Attack) -> dict[str, Any]:
+    """The settings of an attack but for its radius, those of a module or a tensor by a digest."""
+    settings = {f.name: getattr(attack, f.name) for f in fields(attack) if f.name != "epsilon"}
+    made = {
+        name: fingerprint(value) if isinstance(value, (nn.Module, Tensor)) else repr(value)
+        for name, value in settings.items()
+    }
+    return {"attack": type(attack).__name__, **made}

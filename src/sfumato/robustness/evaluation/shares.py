@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from sfumato.errors import DataError
+from sfumato.robustness.binomial import at_least
 
 NORMAL = 1.959964
 """The 97.5 % point of the normal law."""
 CHANCE = 0.00135
-"""The probability below which a finding is no chance, one in 740: three standard errors of a
+"""The probability with which a verdict may be chance, one in 740: three standard errors of a
 one-sided normal."""
 EXACT = 16
 """With no more records that differ than these, the probability is counted, not approximated."""
@@ -62,14 +63,6 @@ class Share:
         return cls(mean, max(0.0, min(low, mean)), min(1.0, max(high, mean)), n)
 
 
-def beyond_chance(better: Tensor, worse: Tensor) -> bool:
-    """Whether `better` is above `worse` beyond chance, on the same records, both `[N]` in [0, 1].
-
-    Equal attacks are said to differ, in this direction, with a probability of at most `CHANCE`.
-    """
-    return chance_of_difference(better, worse) <= CHANCE
-
-
 def chance_of_difference(better: Tensor, worse: Tensor) -> float:
     """The probability that `better` is so far above `worse`, both `[N]`, by chance alone.
 
@@ -96,6 +89,4 @@ def chance_of_count(count: float, n: int, share: float) -> float:
 
     Shares of draws are summed up, and counted as the whole number below.
     """
-    least = math.floor(count + 1e-9)
-    below = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(least))
-    return max(0.0, 1.0 - below)
+    return at_least(math.floor(count + 1e-9), n, share)

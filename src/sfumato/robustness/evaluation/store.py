@@ -26,6 +26,7 @@ class Store:
 
     Raises:
         SettingError: the folder holds another evaluation.
+        StoreError: it holds attacks, and not what they are of.
         OutputError: it cannot be written.
     """
 
@@ -36,7 +37,12 @@ class Store:
         path, head = self.folder / HEAD, json.loads(json.dumps(head))
         try:
             found = read_json(path)
-        except StoreError:
+        except StoreError as error:
+            if any(self.folder.rglob("*.safetensors")):
+                raise StoreError(
+                    f"{folder} holds attacks, and not what they are of: {HEAD} is missing or "
+                    "damaged; choose another folder, or delete this one"
+                ) from error
             write_json(path, head)
             return
         if found != head:

@@ -109,9 +109,16 @@ def standard_attacks(
 
 
 def entries_of(
-    attacks: Sequence[Attack], norm: Norm, *, stochastic: bool, has_mean: bool
+    attacks: Sequence[Attack], norm: Norm, *, stochastic: bool, at_mean: Sequence[Attack] = ()
 ) -> tuple[Entry, ...]:
-    """Every attack with its target; for a mean path, the iterative ones once more against it.
+    """Every attack with its target; and for a mean path, the iterative ones against it.
+
+    Args:
+        attacks: against what the model passes on.
+        norm: of the evaluation.
+        stochastic: whether the model draws.
+        at_mean: against the mean path, where there is one: as strong as against a deterministic
+            model, since a pass costs as much.
 
     Raises:
         SettingError: no attacks, one that is none, or one of another norm.
@@ -123,8 +130,7 @@ def entries_of(
         raise SettingError(f"the evaluation's norm is {norm!r}, not that of {', '.join(other)}")
     aimed: Sequence[tuple[Attack, Prediction]]
     aimed = [(_one_draw(one, stochastic), _target(one, stochastic)) for one in attacks]
-    if has_mean:
-        aimed = [*aimed, *((_at_mean(one), _MEAN) for one in attacks if _suits_mean(one))]
+    aimed = [*aimed, *((_at_mean(one), _MEAN) for one in at_mean if _suits_mean(one))]
     found: list[Entry] = []
     for number, (attack, target) in enumerate(aimed):
         if (attack, target) not in aimed[:number]:

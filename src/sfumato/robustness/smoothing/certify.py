@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from sfumato.errors import DataError, SettingError, StoreError
 from sfumato.files import read_json, write_json
+from sfumato.robustness.binomial import lower_bound
 from sfumato.robustness.evaluation.store import fingerprint
-from sfumato.robustness.smoothing.binomial import lower_bound
 from sfumato.robustness.smoothing.certificates import ABSTAIN, Certificates
 from sfumato.train.loop import Progress
 from sfumato.train.seed import seeded

@@ -14,7 +14,7 @@ from sfumato.errors import DataError, SettingError
 from sfumato.nn.mode import sampling
 from sfumato.nn.weights.base import BayesianModule
 from sfumato.nn.weights.kernel import BayesianKernel
-from sfumato.robustness.smoothing.binomial import sign_test
+from sfumato.robustness.binomial import sign_test
 from sfumato.robustness.smoothing.certificates import ABSTAIN, Certificates
 from sfumato.robustness.smoothing.certify import Draws, Smoothing, certified
 from sfumato.robustness.smoothing.front import GaussianFront

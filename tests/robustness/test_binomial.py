@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from sfumato.errors import SettingError
+from sfumato.robustness.binomial import sign_test
 from sfumato.robustness.smoothing import lower_bound
-from sfumato.robustness.smoothing.binomial import sign_test
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.001])

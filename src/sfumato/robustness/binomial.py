@@ -54,10 +54,16 @@ def sign_test(first: int, second: int) -> float:
     Returns:
         The two-sided p-value of X ~ Binomial(first + second, 1/2); 1 without any draw.
     """
-    n, most = first + second, max(first, second)
-    counts = torch.arange(most, n + 1, dtype=torch.float64)
-    log_tail = (_log_ways(counts, n) - n * math.log(2)).logsumexp(0)
-    return min(1.0, 2 * math.exp(float(log_tail)))
+    return min(1.0, 2 * at_least(max(first, second), first + second, 0.5))
+
+
+def at_least(successes: int, n: int, p: float) -> float:
+    """P(X ≥ successes) where X ~ Binomial(n, p), for p in (0, 1); 1 where successes is 0."""
+    if successes <= 0:
+        return 1.0
+    counts = torch.arange(successes, n + 1, dtype=torch.float64)
+    logs = _log_ways(counts, n) + counts * math.log(p) + (n - counts) * math.log1p(-p)
+    return min(1.0, math.exp(float(logs.logsumexp(0))))
 
 
 def _log_ways(counts: Tensor, n: int) -> Tensor:
