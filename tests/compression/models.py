@@ -103,6 +103,13 @@ def upward() -> nn.Module:
     )  # fmt: skip
 
 
+def depthwise_upward() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.PReLU(), nn.ConvTranspose2d(4, 4, 3, groups=4), nn.ReLU(),
+        nn.Flatten(), nn.Linear(144, 3),
+    )  # fmt: skip
+
+
 def sequence() -> nn.Module:
     return nn.Sequential(
         nn.Conv1d(2, 5, 3), nn.ReLU(), nn.Conv1d(5, 4, 3), nn.Sigmoid(), nn.Flatten(),

@@ -36,6 +36,23 @@ def test_noise_costs_nothing(name: str) -> None:
     assert count(stochastic(model), shape) == count(model, shape)
 
 
+def test_words_are_whole_numbers() -> None:
+    model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 3))
+    assert count(model, (5,)).multiplications == 60
+
+
+def test_an_input_given_by_name() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.head = nn.ConvTranspose1d(2, 3, 2), nn.Linear(15, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(input=self.up(input=x).flatten(1))
+
+    assert count(Named(), (2, 4)).multiplications == 4 * 2 * 3 * 2 + 30
+
+
 def test_batch_norm_is_not_counted() -> None:
     found = count(vgg16(width=0.0625), (3, 32, 32))
     kernels = [m for m in vgg16(width=0.0625).modules() if isinstance(m, (nn.Conv2d, nn.Linear))]

@@ -49,6 +49,24 @@ def test_task_and_entropy(over: Any) -> None:
     assert float(loss.detach()) == pytest.approx(float(task.detach()) + 0.3 * entropy, rel=1e-5)
 
 
+def test_neurons_of_a_layer_on_sequences() -> None:
+    """Their entropy is averaged over records and positions, not over neurons and records."""
+    torch.manual_seed(0)
+    model = nn.Sequential(sf.nn.StochasticLinear(3, 4), nn.Flatten(), nn.Linear(20, 2))
+    with torch.no_grad():
+        model[0].get_parameter("bias")[4] = 10.0  # one neuron is loud
+    batch = Batch(torch.randn(7, 5, 3), torch.arange(7) % 2, torch.arange(7), 0.0)
+    with sf.sampling(model, "mean"), sf.record(model) as emitted:
+        task = F.cross_entropy(model(batch.x), batch.labels)
+    (log_scale,) = emitted.log_scales.values()
+    assert log_scale.shape == (7, 5, 4)
+    with sf.sampling(model, "mean"):
+        loss = MaxEntropyLoss(1.0, 1.4, "neuron")(model, batch)
+    wanted = by_hand(log_scale.detach().flatten(0, 1), 1.4, "neuron")
+    assert wanted > 1  # three silent neurons, which the loud one does not hide
+    assert float(loss.detach() - task.detach()) == pytest.approx(wanted, rel=1e-5)
+
+
 def test_a_large_weight_makes_noise() -> None:
     inputs, labels = problem()
     scales = []

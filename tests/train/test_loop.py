@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.errors import DataError, StoreError
-from sfumato.train import accuracy, cross_entropy, predictions, train_classifier
+from sfumato.train import Batch, Recipe, accuracy, cross_entropy, predictions, train_classifier
 from tests.train.toys import RECIPE, network, problem, same_state
 
 
@@ -96,6 +96,21 @@ def test_augment_sees_each_record_once_an_epoch() -> None:
     orders = torch.cat(seen).reshape(RECIPE.epochs, -1)
     assert all(torch.equal(order.sort().values, torch.arange(40)) for order in orders)
     assert not torch.equal(orders[0], orders[1])
+
+
+def test_one_record_that_is_left_joins_the_last_batch() -> None:
+    """Batch norm cannot learn from one record alone."""
+    sizes: list[int] = []
+
+    def noted(model: nn.Module, batch: Batch) -> Tensor:
+        sizes.append(len(batch.x))
+        return cross_entropy(model, batch)
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    x, labels = torch.randn(9, 3), torch.arange(9) % 2
+    recipe = Recipe(epochs=1, min_steps=0, batch_size=4)
+    train_classifier(model, x, labels, recipe, seed=0, loss=noted)
+    assert sizes == [4, 5]
 
 
 def test_every_step_has_noise_of_its_own() -> None:

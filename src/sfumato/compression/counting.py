@@ -55,7 +55,8 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Count:
 
     Args:
         model: any network; it is run once, in evaluation mode.
-        input_shape: of one record, without the batch.
+        input_shape: of one record, without the batch; a record of whole numbers where the network
+            begins with `nn.Embedding`.
 
     Returns:
         The count.
@@ -72,19 +73,25 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Count:
     _check(model)
     multiplications = activations = 0
 
-    def see(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def see(
+        module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor
+    ) -> None:
         nonlocal multiplications, activations
         kernel = kernel_of(module)
         if kernel is None:
             return
         if isinstance(module, TRANSPOSED):
             each = kernel.outputs // kernel.groups * kernel.taps
-            multiplications += inputs[0].numel() * each
+            multiplications += (*inputs, *named.values())[0].numel() * each
         else:
             multiplications += output.numel() * (kernel.inputs // kernel.groups) * kernel.taps
         activations += output.numel()
 
-    hooks = [m.register_forward_hook(see) for m in model.modules() if kernel_of(m) is not None]
+    hooks = [
+        module.register_forward_hook(see, with_kwargs=True)
+        for module in model.modules()
+        if kernel_of(module) is not None
+    ]
     try:
         with evaluating(model), torch.no_grad():
             model(_record(model, input_shape))
@@ -127,6 +134,11 @@ def _check(model: nn.Module) -> None:
 
 def _record(model: nn.Module, shape: Sequence[int]) -> Tensor:
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(()))
+    first = next(
+        (m for m in model.modules() if next(m.parameters(recurse=False), None) is not None), None
+    )
+    if isinstance(first, nn.Embedding):
+        return torch.zeros((1, *shape), dtype=torch.long, device=like.device)
     return torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from sfumato.nn import StochasticConv1d, StochasticConv2d, StochasticConv3d, StochasticLinear
 from sfumato.nn.kernels import KernelLayer
@@ -75,6 +77,21 @@ def is_linear(module: nn.Module) -> bool:
 def channel_axis(module: nn.Module, x: Tensor) -> int:
     """The axis of `x` on which a layer with a kernel finds or puts its neurons."""
     return x.dim() - 1 if is_linear(module) else 1
+
+
+def on_input(
+    module: nn.Module, see: Callable[[nn.Module, Tensor], Tensor | None]
+) -> RemovableHandle:
+    """Show what a layer reads to `see`, given in place or by keyword; what it returns is read."""
+
+    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = None if args else next(iter(kwargs))
+        found = see(module, args[0] if name is None else kwargs[name])
+        if found is None:
+            return None
+        return ((found, *args[1:]), kwargs) if name is None else (args, {**kwargs, name: found})
+
+    return module.register_forward_pre_hook(hook, with_kwargs=True)
 
 
 def is_unknown_sampler(module: nn.Module) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.compression.counting import evaluating
-from sfumato.compression.kernels import channel_axis
+from sfumato.compression.kernels import channel_axis, on_input
 from sfumato.compression.wiring import Wiring
 from sfumato.compression.wiring.axes import Axis
 from sfumato.compression.wiring.wired import Neurons, check_records
@@ -140,8 +140,7 @@ def silent_in(
     axes = {axis.module: axis for name in wiring.groups for axis in wiring.reads(name)}
     fired = {name: torch.zeros(len(axis.group), dtype=torch.bool) for name, axis in axes.items()}
     hooks = [
-        model.get_submodule(name).register_forward_pre_hook(_noting(fired, axis))
-        for name, axis in axes.items()
+        on_input(model.get_submodule(name), _noting(fired, axis)) for name, axis in axes.items()
     ]
     try:
         with evaluating(model), torch.no_grad():
@@ -164,8 +163,7 @@ def silent_in(
 
 
 def _noting(fired: dict[str, Tensor], axis: Axis) -> Any:
-    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        x = inputs[0]
+    def note(module: nn.Module, x: Tensor) -> None:
         if not bool(x.isfinite().all()):
             raise DataError(f"what {axis.module!r} reads is NaN or infinite: train the model anew")
         where = channel_axis(module, x)

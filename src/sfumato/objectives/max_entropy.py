@@ -29,8 +29,9 @@ def max_entropy(
     - `"element"` (eq. 7): the mean of (b - log σ)⁺ over every single value.
 
     Args:
-        log_scales: log σ in nats, `[N, K]` or `[N, C, H, W]`; several layers (a sequence or
-            `sf.record`'s `log_scales`) are summed.
+        log_scales: log σ in nats, `[N, K]` or `[N, C, H, W]`, neurons on axis 1: for `"neuron"`
+            move those of a linear layer on sequences there, as `sf.train.MaxEntropyLoss` does.
+            Several layers (a sequence or `sf.record`'s `log_scales`) are summed.
         margin: b in nats: entropy beyond it is not rewarded.
         over: what the entropy is averaged over before the margin applies.
 

@@ -44,10 +44,21 @@ class MaxEntropyLoss:
         """The loss of one batch, a scalar."""
         with record(model) as emitted:
             loss = self.task(model, batch)
-        log_scales = emitted.log_scales
+        log_scales = {
+            name: _neurons_second(model.get_submodule(name), each)
+            for name, each in emitted.log_scales.items()
+        }
         if not log_scales:
             raise SettingError(
                 "max-entropy needs a network with stochastic layers: make some of its layers "
                 'stochastic with sf.convert(model, {"0": "stochastic"})'
             )
         return loss + self.weight * max_entropy(log_scales, self.margin, self.over)
+
+
+def _neurons_second(layer: nn.Module, log_scale: Tensor) -> Tensor:
+    """With the layer's neurons on axis 1, as of a convolution; `[B, T, K]` of a linear layer."""
+    operator = getattr(layer, "operator", None)
+    if operator is None or log_scale.dim() < 3:
+        return log_scale
+    return log_scale.movedim(operator.channel_axis, 1)

@@ -122,7 +122,7 @@ def _epoch(
 ) -> float:
     model.train()
     order = torch.randperm(len(inputs), generator=generator(seed, "order", epoch))
-    batches = order.split(recipe.batch_size)
+    batches = _batches(order, recipe.batch_size)
     total = 0.0
     for number, batch in enumerate(batches):
         step, steps = epoch * len(batches) + number, epochs * len(batches)
@@ -139,6 +139,14 @@ def _epoch(
     if not mean < float("inf"):
         raise DataError(f"the loss became {mean} in epoch {epoch + 1}: lower the learning rate")
     return mean
+
+
+def _batches(order: Tensor, size: int) -> tuple[Tensor, ...]:
+    """Batches of so many records; a single last one joins those before: batch norm needs two."""
+    batches = order.split(size)
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        return *batches[:-2], torch.cat(batches[-2:])
+    return batches
 
 
 def _check_logits(logits: Tensor, labels: Tensor) -> None:

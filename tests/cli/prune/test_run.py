@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_model
-from torch import Tensor, nn
+from torch import nn
 
 import sfumato.cli.prune.run as pruning
 from sfumato.cli import main
 from sfumato.cli.prune.choices import budget_of, check_numbers, factory_of, importance_of
 from sfumato.cli.prune.command import PruneOptions
-from sfumato.cli.prune.training import Data, Trainer, from_scratch
+from sfumato.cli.prune.training import Trainer
 from sfumato.compression import Budget, Entropy, Magnitude, Taylor, TorchPruning, count
 from sfumato.compression.store import load_network
 from sfumato.data import splits, take
@@ -328,12 +327,6 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 # what is reported
 
 
-def test_an_error_is_a_count_of_records(tmp_path: Path) -> None:
-    """Single precision would put 1 - 17/20 below 3/20, and refuse a budget that is met."""
-    data = known(torch.tensor([0] * 17 + [1] * 3))
-    assert data.error(AlwaysFirst(), "validation") == 3 / 20
-
-
 @pytest.mark.usefixtures("no_export")
 def test_the_last_training_counts_for_the_budget(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -352,42 +345,7 @@ def test_the_last_training_counts_for_the_budget(
     assert not results["met"] and results["after"]["validation_error"] > 0.8
 
 
-def test_from_scratch_nothing_is_left_of_what_was_learned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not of a parameter either whose module cannot start anew."""
-    monkeypatch.setattr(Trainer, "train_for", lambda *_: None)
-    pruned: Any = SimpleNamespace(model=Scaled(2), step=1)
-    with torch.no_grad():
-        for parameter in pruned.model.parameters():
-            parameter.fill_(7.0)
-    data = known(torch.tensor([0, 1]))
-    trainer = Trainer(PruneOptions(), data, tmp_path)
-    fresh = trainer.fresh(lambda shape, classes: Scaled(5))
-    model, _ = from_scratch(trainer, fresh, pruned, 0, lambda _: None)
-    assert all(bool((parameter != 7.0).all()) for parameter in model.parameters())
-    assert model.get_parameter("scale").tolist() == [1.0, 1.0]
-
-
-class AlwaysFirst(nn.Module):
-    """Gives class 0 for everything."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tensor([[1.0, 0.0]]).expand(len(x), 2)
-
-
-class Scaled(nn.Module):
-    """A layer, and a parameter of its own."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layer, self.head = nn.Linear(1, width), nn.Linear(width, 2)
-        self.scale = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.scale * self.layer(x))
-
-
-def known(labels: Tensor) -> Data:
-    part = torch.zeros(len(labels), 1), labels
-    return Data(part, part, part, ("a", "b"))
+@pytest.mark.usefixtures("no_export")
+def test_too_few_records(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--limit", "3", "--epochs", "1", "--out", "run"]) == 2
+    assert "3 training records (0 of them held out" in capsys.readouterr().err

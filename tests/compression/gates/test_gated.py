@@ -237,6 +237,63 @@ class Twice(nn.Module):
         return self.two(self.one(self.one(x).relu()).relu())
 
 
+class Shared(nn.Module):
+    """A reader of two branches, or of one and the input; a norm or a kernel that is shared."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.one, self.two, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+        self.norm = nn.BatchNorm1d(4)
+        if kind == "kernel":
+            self.two.weight = self.one.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "branches":
+            return self.head(torch.tanh(self.one(x))) + self.head(torch.tanh(self.two(x)))
+        if self.kind == "input":
+            return self.head(torch.tanh(self.one(x))) + self.head(x)
+        if self.kind == "norm":
+            return self.head(self.norm(self.two(self.norm(self.one(x)).relu())).relu())
+        return self.head(self.two(self.one(x).relu()).relu())
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "message"),
+    [
+        (Shared("branches"), (4,), "into head, which is called more than once"),
+        (Shared("input"), (4,), "into head, which is called more than once"),
+        (Shared("norm"), (4,), "into norm, which is called more than once"),
+        (Shared("kernel"), (4,), "into one, which shares values with two"),
+        (nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2)), (5, 4), "and there alone"),
+        (
+            nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(2), nn.Linear(36, 2)),
+            PICTURES,
+            r"3 reads it in another order, \[1, 4, 36\]",
+        ),
+        (
+            nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.AvgPool1d(2), nn.Linear(4, 2)),
+            (4,),
+            r"3 reads it in another order, \[1, 4\]",
+        ),
+    ],
+)
+def test_where_a_mean_could_not_be_folded_in(
+    model: nn.Module, shape: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        gated(model, shape, ["one"] if isinstance(model, Shared) else ["0"])
+
+
+def test_a_folded_network_that_is_another_one_is_not_given_out() -> None:
+    """Features are averaged with their neighbours between the gate and the layer that reads."""
+    model = nn.Sequential(
+        nn.Linear(4, 8), nn.Tanh(), nn.AvgPool1d(3, stride=1, padding=1), nn.Linear(8, 2)
+    )
+    with pytest.raises(SettingError, match="the network is another one"):
+        remove_gated(disturbed(gated(model, (4,))))
+
+
 @pytest.mark.parametrize(
     ("model", "shape", "names", "message"),
     [

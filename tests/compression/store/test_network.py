@@ -98,6 +98,10 @@ def without_stride(width: int = 8) -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU(), nn.Conv2d(width, 3, 1))
 
 
+class Derived(nn.Conv2d):
+    """A convolution of one's own."""
+
+
 OTHERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] = {
     "fewer layers": (lambda: mlp(3), lambda: nn.Sequential(nn.Linear(4, 7)), "modules it lacks 1"),
     "more layers": (lambda: nn.Sequential(nn.Linear(4, 3)), mlp, "modules it has 1"),
@@ -107,6 +111,16 @@ OTHERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] 
         "1 is a ReLU, and was a Tanh",
     ),
     "another stride": (lambda: without_stride(4), with_stride, r"of 0, stride is \(2, 2\)"),
+    "a setting that is None": (
+        lambda: nn.Sequential(nn.AvgPool2d(2)),
+        lambda: nn.Sequential(nn.AvgPool2d(2, divisor_override=1)),
+        "divisor_override is 1, and was None",
+    ),
+    "a setting of a class derived": (
+        lambda: nn.Sequential(Derived(1, 2, 3)),
+        lambda: nn.Sequential(Derived(1, 2, 3, padding_mode="circular")),
+        "padding_mode is 'circular', and was 'zeros'",
+    ),
     "smaller": (lambda: mlp(7), lambda: mlp(3), "out_features 7 in 0, and the model 3"),
     "no bias": (
         lambda: nn.Sequential(nn.Linear(4, 3)),

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 import sfumato as sf
 from sfumato.compression import Wiring, masking, remove
@@ -58,22 +60,31 @@ X = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (between(nn.LayerNorm(6)), "without one neuron of '0'.*looks at all neurons together"),
-        (between(Step(lambda x: x.softmax(1))), "without one neuron of '0'"),
-        (between(Step(lambda x: x.view(-1, 2, 3).flatten(1))), "does not run without one .* '0'"),
+        (
+            between(nn.LayerNorm(6)),
+            "without . of the 6 neurons of '0'.*looks at all neurons together",
+        ),
+        (between(Step(lambda x: x.softmax(1))), "without 1 of the 6 neurons of '0'"),
+        (
+            between(Step(lambda x: x.view(-1, 2, 3).flatten(1))),
+            "does not run without 1 of the 6 neurons of '0'",
+        ),
         (
             between(Step(lambda x: x.view(-1, 2, 3).transpose(1, 2).flatten(1))),
             "a number of groups may be written into it, as in a channel shuffle.*keep=.'0'",
         ),
         (
             between(Step(lambda x: x.view(-1, 2, x.shape[1] // 2).transpose(1, 2).flatten(1))),
-            "does not run without one neuron of '0'.*as in a channel shuffle.*keep=.'0'",
+            "does not run without 1 of the 6 neurons of '0'.*as in a channel shuffle.*keep=.'0'",
         ),
         (between(Step(lambda x: x.flip(1))), "changes their order, such as a channel shuffle"),
         (between(Step(lambda x: x[:, :4]), reads=4), "'0'"),
         (between(nn.LSTM(6, 6), Step(lambda x: x[0])), "'0'|torch-pruning cannot follow"),
         (nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), "no neuron of this network can be removed"),
         (Tied(), "'one' and 'two' share a parameter"),
+        (between(Step(lambda x: torch.cat([x[:, :1], x[:, 1:].flip(1)], 1))), "keep=.'0'"),
+        (between(weight_norm(nn.Linear(6, 6))), "the weight of '2' is computed from other"),
+        (between(spectral_norm(nn.Linear(6, 6))), "the weight of '2' is computed from other"),
     ],
     ids=[
         "layer-norm",
@@ -86,6 +97,9 @@ X = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
         "lstm",
         "no-hidden",
         "tied",
+        "part-flipped",
+        "weight-norm",
+        "spectral-norm",
     ],
 )
 def test_the_error_names_the_layer(model: nn.Module, reason: str) -> None:
@@ -101,6 +115,19 @@ def test_what_is_kept_whole_need_not_be_followed() -> None:
         Wiring(model, X)
     assert Wiring(model, X, keep=["2"]).sizes == {"0": 5}
     assert Wiring(model, X, keep=["2*"]).sizes == {"0": 5}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_group_is_not_tried_on_a_silent_neuron(seed: int) -> None:
+    """Without a neuron that is zero a norm over all neurons is what it was."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Linear(4, 6), nn.ReLU(), Step(lambda x: F.normalize(x, dim=1)), nn.Linear(6, 3)
+    ).eval()
+    with torch.no_grad():
+        model[0].get_parameter("bias")[:3] = -100.0
+    with pytest.raises(SettingError, match="looks at all neurons together"):
+        Wiring(model, torch.randn(40, 4))
 
 
 def test_a_layer_that_reads_itself() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn, optim
 
 import sfumato as sf
 from sfumato.compression import Wiring, collapse, count, remove, stochastic
+from sfumato.compression.importance import Magnitude, Scene, Taylor
 from sfumato.compression.wiring import Costs
-from tests.compression.models import NETWORKS, network
+from tests.compression.models import NETWORKS, depthwise_upward, network, upward
 
 GROUPS = {
     "lenet": {"0": 4, "3": 6, "7": 9},
@@ -46,6 +48,47 @@ def same(one: Tensor, other: Tensor) -> None:
 def test_the_groups(name: str) -> None:
     model, inputs = network(name)
     assert Wiring(model, inputs).sizes == GROUPS[name]
+
+
+@pytest.mark.parametrize(
+    ("make", "side", "sizes"), [(upward, 7, {"0": 5, "2": 4}), (depthwise_upward, 6, {"2": 4})]
+)
+def test_transposed_convolutions(
+    make: Callable[[], nn.Module], side: int, sizes: dict[str, int]
+) -> None:
+    """Also behind one slope for all channels, which is no channel's own."""
+    torch.manual_seed(0)
+    model, inputs = make().eval(), torch.randn(12, 2, side, side)
+    wiring = Wiring(model, inputs)
+    assert wiring.sizes == sizes
+    scene = Scene(model, wiring, inputs, torch.arange(12) % 3)
+    for importance in (Taylor(), Magnitude()):
+        assert {name: len(one) for name, one in importance.score(scene).items()} == sizes
+    for group in sizes:
+        with wiring.masking(model, {group: [1, 2]}), torch.no_grad():
+            masked = model(inputs)
+        with torch.no_grad():
+            same(remove(model, inputs, {group: [1, 2]})(inputs), masked)
+
+
+def test_layers_that_are_given_their_input_by_name() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(4, 6), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(input=torch.relu(self.one(input=x)))
+
+    torch.manual_seed(0)
+    model, inputs = Named().eval(), torch.randn(5, 4)
+    wiring = Wiring(model, inputs)
+    scene = Scene(model, wiring, inputs, torch.arange(5) % 3)
+    assert len(Taylor().score(scene)["one"]) == 6
+    with wiring.masking(model, {"one": [0, 3]}), torch.no_grad():
+        masked = model(inputs)
+    with torch.no_grad():
+        same(remove(model, inputs, {"one": [0, 3]})(inputs), masked)
 
 
 @BOTH

@@ -16,6 +16,7 @@ from sfumato.cli.prune.command import PruneOptions
 from sfumato.cli.prune.speed import speed_of
 from sfumato.cli.prune.training import Data, Trainer, from_scratch, open_parts
 from sfumato.compression import Pruned, count, prune
+from sfumato.compression.kernels import kernel_of
 from sfumato.compression.store import export_onnx, export_program, save_network
 from sfumato.errors import OutputError, SfumatoError
 from sfumato.files import prepare_folder, write_json
@@ -169,7 +170,7 @@ def _layers(before: nn.Module, after: nn.Module) -> list[dict[str, Any]]:
     small = dict(after.named_modules())
     layers: list[dict[str, Any]] = []
     for name, module in before.named_modules():
-        weight, other = (getattr(part, "weight", None) for part in (module, small.get(name)))
+        weight, other = (getattr(part, "weight", None) for part in (module, small[name]))
         if (
             isinstance(weight, nn.Parameter)
             and isinstance(other, nn.Parameter)
@@ -180,11 +181,17 @@ def _layers(before: nn.Module, after: nn.Module) -> list[dict[str, Any]]:
                     "name": name,
                     "type": type(module).__name__,
                     "kernel": list(weight.shape[2:]),
-                    "before": [weight.shape[1], weight.shape[0]],
-                    "after": [other.shape[1], other.shape[0]],
+                    "before": _sizes(module, weight),
+                    "after": _sizes(small[name], other),
                 }
             )
     return layers
+
+
+def _sizes(module: nn.Module, weight: nn.Parameter) -> list[int]:
+    """Inputs and outputs of a layer."""
+    kernel = kernel_of(module)
+    return [weight.shape[1], weight.shape[0]] if kernel is None else [kernel.inputs, kernel.outputs]
 
 
 def _stored(options: PruneOptions, found: _Found, data: Data, out: Path) -> dict[str, str | None]:

@@ -19,6 +19,7 @@ from sfumato.compression import Pruned, Wiring, stochastic
 from sfumato.compression.pruning.tuning import wrong
 from sfumato.compression.store.plain import check_plain
 from sfumato.data.order import stratified_split
+from sfumato.errors import DataError
 from sfumato.train import (
     BatchLoss,
     MaxEntropyLoss,
@@ -29,6 +30,7 @@ from sfumato.train import (
     seeded,
     train_classifier,
 )
+from sfumato.train.identity import tag_of
 
 HELD_OUT = 0.15
 """Of the training records, by which errors on the way are judged."""
@@ -69,6 +71,11 @@ def open_parts(options: PruneOptions) -> Data:
     """Read the data and hold validation records out of the training records."""
     train, test = open_data(options.data, options.limit)
     kept, held_out = stratified_split(train.labels, HELD_OUT)
+    if len(kept) == 0 or len(held_out) == 0 or len(test) == 0:
+        raise DataError(
+            f"{len(train)} training records ({len(held_out)} of them held out to judge by) and "
+            f"{len(test)} test records are too few: take more, with a larger --limit"
+        )
     return Data(
         (train.inputs[kept], train.labels[kept]),
         (train.inputs[held_out], train.labels[held_out]),
@@ -147,8 +154,8 @@ class Trainer:
             return self.recipe
         return replace(self.recipe, epochs=epochs, min_steps=0) if epochs else None
 
-    def trained_steps(self, removals: int) -> int:
-        """The steps of training that a network has seen after so many removals.
+    def trained_steps(self, tuned: int) -> int:
+        """The steps of training that a network has seen with so many steps of fine-tuning.
 
         Weights that were given count as trained by the recipe.
         """
@@ -157,7 +164,7 @@ class Trainer:
             recipes.append(self.recipe)
         records = len(self._data.train[1])
         epochs = sum(recipe.epochs_for(records) for recipe in recipes)
-        return epochs * math.ceil(records / self.recipe.batch_size) + removals * self._options.steps
+        return epochs * math.ceil(records / self.recipe.batch_size) + tuned
 
     def train_for(self, model: nn.Module, steps: int, name: str, progress: Progress) -> None:
         """Train with the cross-entropy for so many steps, or an epoch more."""
@@ -177,7 +184,7 @@ class Trainer:
             recipe,
             seed=derive(self._options.seed, name),
             loss=loss,
-            checkpoint=self._state / f"{name}.checkpoint",
+            checkpoint=self._state / f"{name}-{tag_of(model)}.checkpoint",
             progress=progress,
         )
 
@@ -200,6 +207,6 @@ def from_scratch(
             start = dict(fresh.get_submodule(name).named_parameters(recurse=False))
             for key, parameter in module.named_parameters(recurse=False):
                 parameter.copy_(start[key][tuple(slice(size) for size in parameter.shape)])
-    steps = trainer.trained_steps(pruned.step)
+    steps = trainer.trained_steps(sum(row.tuned for row in pruned.rows[: pruned.step + 1]))
     trainer.train_for(model, steps, "scratch", progress)
     return model, steps

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from sfumato.compression.gates.gate import VIBGate
-from sfumato.compression.gates.places import Place, places
+from sfumato.compression.gates.places import Place, misfit, places
 from sfumato.compression.store.plain import check_plain
 from sfumato.errors import SettingError
 
@@ -152,9 +152,8 @@ def gated(
     found, refused = places(plain, graph)
     shapes = _shapes(plain, graph, input_shape)
     for name, place in list(found.items()):
-        shape = shapes[place.node]
-        if len(shape) < 2 or shape[1] != place.channels:
-            refused[name] = f"its channels are not on axis 1 of its output {list(shape)}"
+        if reason := misfit(place, graph, dict(plain.named_modules()), shapes):
+            refused[name] = reason
             del found[name]
     chosen = _chosen(found, refused, names)
     positions = {name: shapes[place.node][2:].numel() for name, place in chosen.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -63,6 +64,11 @@ class Place:
     readers: tuple[str, ...]
     moved: bool
 
+    @property
+    def holds_mean(self) -> tuple[str, ...]:
+        """The layers into which the mean is folded at the end."""
+        return (self.norm or self.layer,) if self.folds_back else self.readers
+
 
 def places(model: nn.Module, graph: fx.Graph) -> tuple[dict[str, Place], dict[str, str]]:
     """Every hidden layer with its place, and why the others have none."""
@@ -102,11 +108,44 @@ def _place(node: fx.Node, part: Layer, inside: dict[str, nn.Module], graph: fx.G
     channels = part.out_features if isinstance(part, nn.Linear) else part.out_channels
     affine = not norm or bool(getattr(inside[norm], "affine", False))
     place = Place(str(node.target), norm, at.name, channels, homogeneous and affine, readers, moved)
+    for name in place.holds_mean:
+        _check_alone(name, inside, graph)
     if not place.folds_back and moved:
         raise _NoPlaceError(
             "its activation is no rectifier, and is concatenated or reshaped before it is read"
         )
     return place
+
+
+def _check_alone(name: str, inside: dict[str, nn.Module], graph: fx.Graph) -> None:
+    """What the mean is folded into must serve nobody else."""
+    if sum(node.target == name for node in graph.nodes if node.op == "call_module") > 1:
+        raise _NoPlaceError(f"its mean would go into {name}, which is called more than once")
+    own = set(inside[name].parameters())
+    for other, part in inside.items():
+        if part is not inside[name] and not own.isdisjoint(part.parameters(recurse=False)):
+            raise _NoPlaceError(f"its mean would go into {name}, which shares values with {other}")
+
+
+def misfit(
+    place: Place, graph: fx.Graph, inside: dict[str, nn.Module], shapes: Mapping[str, torch.Size]
+) -> str:
+    """Why channels do not lie where a gate looks for them; empty where they do."""
+    shape, linear = shapes[place.node], isinstance(inside[place.layer], nn.Linear)
+    if len(shape) < 2 or shape[1] != place.channels or (linear and len(shape) > 2):
+        return f"its channels are not on axis 1 of its output {list(shape)}, and there alone"
+    if place.folds_back:
+        return ""
+    for node in graph.nodes:
+        if node.op == "call_module" and node.target in place.readers:
+            read = shapes[(*node.args, *node.kwargs.values())[0].name]
+            if isinstance(inside[node.target], nn.Linear):
+                fits = len(read) == 2 and read[1] % place.channels == 0
+            else:
+                fits = read[1] == place.channels
+            if not fits:
+                return f"{node.target} reads it in another order, {list(read)}"
+    return ""
 
 
 def _readers(start: fx.Node, inside: dict[str, nn.Module]) -> tuple[tuple[str, ...], bool]:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sfumato.compression.counting import evaluating
 from sfumato.compression.gates.network import GatedNetwork
 from sfumato.compression.gates.places import Layer, Place
 from sfumato.compression.kernels import kernel_of
+from sfumato.compression.likeness import ROUNDING, distance, tensors_of
 from sfumato.compression.removing import remove
 from sfumato.errors import DataError, SettingError
 from sfumato.train.seed import seeded
@@ -30,7 +32,8 @@ def remove_gated(model: nn.Module) -> nn.Module:
         A network of the class that was gated; `model` is left as it is.
 
     Raises:
-        SettingError: the network has no gates, or torch-pruning cannot follow it.
+        SettingError: the network has no gates, torch-pruning cannot follow it, or it would become
+            another function.
         DataError: a gate is NaN or infinite.
         MissingDependency: torch-pruning is not installed.
     """
@@ -48,7 +51,9 @@ def remove_gated(model: nn.Module) -> nn.Module:
                 raise DataError(f"the gate after {name!r} is NaN or infinite: train it anew")
             closed[name] = _spared(gate.closed, gate.alpha)
             _fold(plain, place, gate.mean.masked_fill(gate.closed, 0.0))
-    return _smaller(plain, model.input_shape, closed)
+    records = _some(plain, model.input_shape)
+    _check_same(plain, model, records)
+    return _smaller(plain, records, closed)
 
 
 def _spared(closed: Tensor, alpha: Tensor) -> Tensor:
@@ -82,15 +87,29 @@ def _along(values: Tensor, like: Tensor, axis: int) -> Tensor:
     return values.reshape(shape)
 
 
-def _smaller(
-    plain: nn.Module, input_shape: tuple[int, ...], closed: dict[str, Tensor]
-) -> nn.Module:
+def _some(plain: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
+    """A few records at random."""
+    first = next(p for p in plain.parameters() if p.is_floating_point())
+    with seeded("gates"):
+        return torch.randn(8, *input_shape, dtype=first.dtype, device=first.device)
+
+
+def _check_same(plain: nn.Module, model: GatedNetwork, records: Tensor) -> None:
+    """Raise a `SettingError` where the folded network is another function than the mean path."""
+    with torch.no_grad(), evaluating(plain), evaluating(model):
+        apart = distance(tensors_of(plain(records)), tensors_of(model(records)))
+    if not apart <= ROUNDING:
+        raise SettingError(
+            f"with the means of its gates folded in the network is another one (outputs differ by "
+            f"{apart:.2g}): a value that is gated is read in a way that gates cannot follow; gate "
+            "other layers, gated(model, input_shape, names=[...])"
+        )
+
+
+def _smaller(plain: nn.Module, records: Tensor, closed: dict[str, Tensor]) -> nn.Module:
     gone = {name: channels.nonzero().flatten().tolist() for name, channels in closed.items()}
     gone = {name: channels for name, channels in gone.items() if channels}
     if not gone:
         return plain
     kernels = [name for name, part in plain.named_modules() if kernel_of(part) is not None]
-    first = next(p for p in plain.parameters() if p.is_floating_point())
-    with seeded("gates"):
-        records = torch.rand(2, *input_shape, dtype=first.dtype, device=first.device)
     return remove(plain, records, gone, keep=[name for name in kernels if name not in gone])

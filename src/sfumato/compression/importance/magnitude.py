@@ -39,7 +39,8 @@ class Magnitude(Importance):
             for axis in scene.wiring.makes(name):
                 layer = plain.get_submodule(axis.module)
                 weight = layer.get_parameter("weight").detach()
-                weight = weight.transpose(0, 1) if isinstance(layer, TRANSPOSED) else weight
+                if isinstance(layer, TRANSPOSED) and axis.kind != "both":  # [in, out / groups]
+                    weight = weight.transpose(0, 1)
                 squares = weight.flatten(1).square().sum(1).cpu()
                 total += axis.summed(squares, scene.wiring.number(name), size)
             found[name] = total.sqrt()

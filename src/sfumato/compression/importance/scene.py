@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.compression.counting import evaluating
-from sfumato.compression.kernels import channel_axis
+from sfumato.compression.kernels import channel_axis, on_input
 from sfumato.compression.wiring import Group, Wiring
 
 
@@ -49,7 +49,7 @@ class Scene:
         hooks = []
         for name in {axis.module for each in self.groups for axis in self.wiring.reads(each)}:
             module = self.model.get_submodule(name)
-            hooks.append(module.register_forward_pre_hook(_hearing(heard, name)))
+            hooks.append(on_input(module, _hearing(heard, name)))
         try:
             with evaluating(self.model):
                 yield heard
@@ -75,13 +75,12 @@ class Scene:
 
 
 def _hearing(heard: dict[str, list[Tensor]], name: str) -> Any:
-    def hear(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        x, *rest = inputs
+    def hear(_: nn.Module, x: Tensor) -> Tensor:
         own = x.clone()
         if torch.is_grad_enabled():
             own = own.requires_grad_() if not own.requires_grad else own
             own.retain_grad()
         heard.setdefault(name, []).append(own)
-        return own, *rest
+        return own
 
     return hear

@@ -21,6 +21,7 @@ class Row:
         widths: by group of neurons, how many are left.
         removed: by group, the neurons removed in this step, by their numbers in the network as it
             was.
+        tuned: steps of training that followed; none after the batch stage.
     """
 
     step: int
@@ -30,6 +31,7 @@ class Row:
     error: float
     widths: dict[str, int]
     removed: dict[str, list[int]]
+    tuned: int = 0
 
 
 def front(rows: Sequence[Row]) -> tuple[Row, ...]:

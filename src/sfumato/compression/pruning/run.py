@@ -117,7 +117,7 @@ class Run:
             self._model, *plan.train, self._optimizer, plan.recipe, steps=plan.steps,
             loss=plan.loss, augment=plan.augment, seed=plan.seed, row=number,
         )  # fmt: skip
-        self._note(self._forget_now(gone))
+        self._note(self._forget_now(gone), plan.steps)
         if number % plan.save_every == 0:
             self._store.save_last(self._rows, self._model, self._optimizer)
 
@@ -127,11 +127,18 @@ class Run:
         few = torch.randperm(len(inputs), generator=random)[: self._plan.records]
         return Scene(self._model, self._wiring, inputs[few], labels[few])
 
-    def _note(self, removed: dict[str, list[int]]) -> None:
+    def _note(self, removed: dict[str, list[int]], tuned: int = 0) -> None:
         size = count(self._model, self._shape)
         error = wrong(self._model, *self._plan.validation)
         widths = self._wiring.sizes
-        row = Row(len(self._rows), **_figures(size), error=error, widths=widths, removed=removed)
+        row = Row(
+            len(self._rows),
+            **_figures(size),
+            error=error,
+            widths=widths,
+            removed=removed,
+            tuned=tuned,
+        )
         self._rows.append(row)
         self._store.save_step(row.step, self._model)
         self._progress({**asdict(row), "removed": sum(map(len, removed.values()))})

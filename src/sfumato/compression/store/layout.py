@@ -28,6 +28,10 @@ _WIDTHS: tuple[tuple[type[nn.Module], tuple[str, ...]], ...] = (
 _IRRELEVANT = {"training", "inplace", "momentum", "p", "dropout"}
 
 
+# Whose settings say what they compute, in a class derived from them as well.
+_DERIVED = (nn.Linear, _ConvNd, _NormBase, nn.GroupNorm, nn.LayerNorm, nn.Embedding)
+
+
 def describe(model: nn.Module, like: nn.Module | None) -> dict[str, dict[str, Any]]:
     """Type, widths and settings of every module by name, as JSON values.
 
@@ -63,8 +67,8 @@ def widths(part: nn.Module) -> Widths:
 
 
 def settings(part: nn.Module) -> dict[str, str]:
-    """What pruning leaves as it is in a module of torch, as text."""
-    if not is_of_torch(part):
+    """What pruning leaves as it is in a module of torch, or one derived from it, as text."""
+    if not isinstance(part, _DERIVED) and not is_of_torch(part):
         return {}
     known = widths(part)
     return {
@@ -105,7 +109,7 @@ def _entry(part: nn.Module, before: nn.Module | None) -> dict[str, Any]:
 def _is_setting(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(_is_setting(one) for one in value)
-    return isinstance(value, (bool, int, float, str))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _plain(value: Any) -> Any:

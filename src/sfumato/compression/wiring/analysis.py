@@ -94,7 +94,7 @@ def analysed(
     Args:
         model: the plain network.
         inputs: a few records.
-        keep: names or patterns of layers that stay whole.
+        keep: names or patterns of layers that stay whole, or of what holds such layers.
 
     Raises:
         SettingError: the network cannot be followed; a neuron reaches a layer of a kind from
@@ -103,11 +103,12 @@ def analysed(
     graph = dependency_graph(model, inputs)
     order = {name: number for number, (name, _) in enumerate(model.named_modules())}
     names: dict[Any, str] = {module: name for name, module in model.named_modules()}
+    kernels = [name for name, module in model.named_modules() if kernel_of(module) is not None]
     for key in keep:
-        if not _kept(tuple(order), [key]):
+        if not _kept(kernels, [key]):
             raise SettingError(
-                f"keep={key!r}: the network has no such layer; its layers are "
-                f"{', '.join(name for name in order if name)[:300]}"
+                f"keep={key!r}: the network has no such layer with neurons; those are "
+                f"{', '.join(kernels)[:300]}"
             )
     names |= {parameter: name for name, parameter in model.named_parameters()}
     found = [
@@ -127,7 +128,7 @@ def _group(
     graph: Any, items: Any, names: dict[Any, str], order: dict[str, int], keep: Sequence[str]
 ) -> tuple[Group, list[Any]] | None:
     """A group of torch-pruning's; None where its neurons are an output, or are to be kept."""
-    held = [item for item in items if item.dep.target.module in names]
+    held = [item for item in items if _has_neurons(item.dep.target.module, names)]
     makers = {names[i.dep.target.module] for i in held if _kind(graph, i) != "in"}
     makers = {name for name in makers if name in order}
     kernels = [n for n in makers if kernel_of(graph.model.get_submodule(n)) is not None]
@@ -143,6 +144,12 @@ def _group(
     return Group(first, size, *ordered), held
 
 
+def _has_neurons(module: Any, names: dict[Any, str]) -> bool:
+    """Whether a module of the network holds numbers for each neuron: not one slope for all."""
+    shared = isinstance(module, nn.PReLU) and module.num_parameters == 1
+    return module in names and not shared
+
+
 def _first(kernels: Sequence[str], items: Any, names: dict[Any, str], order: dict[str, int]) -> str:
     """The first layer that makes all of a group's neurons, in the group's own order."""
     whole = [
@@ -155,7 +162,12 @@ def _first(kernels: Sequence[str], items: Any, names: dict[Any, str], order: dic
 
 
 def _kept(names: Sequence[str], keep: Sequence[str]) -> bool:
-    return any(name == key or fnmatchcase(name, key) for name in names for key in keep)
+    """Whether a name is to be kept, or lies in what is."""
+    return any(
+        name == key or name.startswith(f"{key}.") or fnmatchcase(name, key)
+        for name in names
+        for key in keep
+    )
 
 
 def _kind(graph: Any, item: Any) -> Kind:
@@ -204,7 +216,7 @@ def _claim(
         axis = Axis(name, kind, nobody, nobody.clone(), item.dep.handler, dim)
         axes[name, kind] = axis
     roots = list(item.root_idxs)
-    if None in roots:
+    if None in roots or max(item.idxs, default=0) >= len(axis.group):
         raise SettingError(
             f"torch-pruning cannot say which neurons of {group.name!r} {name!r} reads: keep them "
             f"whole, keep=[{group.name!r}] (--keep {group.name})"

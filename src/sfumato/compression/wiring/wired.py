@@ -9,12 +9,14 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn, optim
+from torch.nn.utils.parametrize import is_parametrized
 
 from sfumato.compression.collapsing import collapse
-from sfumato.compression.kernels import channel_axis, kernel_of
+from sfumato.compression.kernels import channel_axis, kernel_of, on_input
 from sfumato.compression.wiring.analysis import analysed
 from sfumato.compression.wiring.axes import Axis, Group
 from sfumato.compression.wiring.cutting import cut
+from sfumato.compression.wiring.trial import TRIED, tried
 from sfumato.errors import DataError, SettingError
 
 Neurons = Mapping[str, Sequence[int]]
@@ -26,13 +28,13 @@ class Wiring:
 
     Follows residual additions, concatenations, batch norm, flattening, grouped and depthwise
     convolutions. It is made once, from the network as it is; `remove` keeps it in step. Every
-    group is tried out: a network without one of its neurons must be the same function as the
-    network in which that neuron's activation is zero.
+    group is tried out: without one of its neurons, and without half of them, the network must be
+    the same function as with their activations at zero.
 
     Args:
         model: a plain network, or one with stochastic layers; it is not changed.
-        inputs: a few records `[B, ...]`.
-        keep: names or patterns of layers whose neurons all stay.
+        inputs: records `[B, ...]`; the first 16 are used.
+        keep: names or patterns of layers whose neurons all stay, or of what holds such layers.
 
     Raises:
         DataError: there is no record, or a value is NaN or infinite.
@@ -51,14 +53,14 @@ class Wiring:
     def __init__(self, model: nn.Module, inputs: Tensor, keep: Sequence[str] = ()) -> None:
         check_records(inputs)
         check_weights(model)
-        few = inputs[:2]
+        few = inputs[:TRIED]
         plain = collapse(model).eval()
         _check_ties(plain)
-        found, self._axes = analysed(plain, few, keep)
+        found, self._axes = analysed(plain, few[:2], keep)
         self._names = [group.name for group in found]
         self._sizes = {group.name: group.size for group in found}
         self._groups = {group.name: group for group in found}
-        outer = [name for name in self._names if not _tried(plain, self.copy(), name, few)]
+        outer = [name for name in self._names if not tried(plain, self, name, few)]
         self._leave(outer)
         if not self.groups:
             raise SettingError("no neuron of this network can be removed: no layer is hidden")
@@ -152,7 +154,7 @@ class Wiring:
             for axis in self.reads(name):
                 module = model.get_submodule(axis.module)
                 where = axis.positions(self.number(name), gone)
-                hooks.append(module.register_forward_pre_hook(_zeroing(where)))
+                hooks.append(on_input(module, _zeroing(where)))
         try:
             yield model
         finally:
@@ -172,9 +174,8 @@ class Wiring:
 
 
 def _zeroing(where: Tensor) -> Any:
-    def zero(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        x, *rest = inputs
-        return x.index_fill(channel_axis(module, x), where.to(x.device), 0.0), *rest
+    def zero(module: nn.Module, x: Tensor) -> Tensor:
+        return x.index_fill(channel_axis(module, x), where.to(x.device), 0.0)
 
     return zero
 
@@ -192,6 +193,14 @@ def check_weights(model: nn.Module) -> None:
     """Raise a `DataError` where a weight is NaN or infinite."""
     if not isinstance(model, nn.Module):
         raise SettingError(f"a model is a torch.nn.Module, not {type(model).__name__}")
+    for name, module in model.named_modules():
+        if is_parametrized(module) or hasattr(module, "weight_g"):
+            raise SettingError(
+                f"the weight of {name or 'the model'!r} is computed from other parameters (weight "
+                "or spectral norm), from which nothing can be cut: call "
+                "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight') or, of the "
+                "older kind, torch.nn.utils.remove_weight_norm(layer) first"
+            )
     for name, values in (*model.named_parameters(), *model.named_buffers()):
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise DataError(f"{name} of the network holds NaN or infinity: train it anew")
@@ -208,47 +217,3 @@ def _check_ties(plain: nn.Module) -> None:
                     f"{other!r} and {name!r} share a parameter, so that no neuron of one can be "
                     "removed alone: give each its own"
                 )
-
-
-def _tried(plain: nn.Module, wiring: Wiring, name: str, few: Tensor) -> bool:
-    """Whether a neuron of a group can go; not where the network's output would change its shape.
-
-    Raises:
-        SettingError: without the neuron the network is another function than with it at zero.
-    """
-    if wiring.sizes[name] < 2:
-        return True
-    with torch.no_grad():
-        with wiring.masking(plain, {name: [0]}):
-            masked = _outputs(plain(few))
-        if not all(bool(each.isfinite().all()) for each in masked):
-            raise DataError("what the network gives is NaN or infinite: train it anew")
-        smaller = copy.deepcopy(plain)
-        wiring.remove(smaller, {name: [0]})
-        try:
-            found = _outputs(smaller(few))
-        except Exception as error:  # whatever a forward may raise at other sizes
-            raise SettingError(
-                f"the network does not run without one neuron of {name!r} ({error}): a size or a "
-                "number of groups may be written into it, as in a channel shuffle; take it from "
-                f"the tensor, or keep them whole, keep=[{name!r}] (--keep {name})"
-            ) from error
-    if [each.shape for each in found] != [each.shape for each in masked]:
-        return False
-    apart = max((float((a - b).abs().max()) for a, b in zip(found, masked, strict=True)), default=0)
-    size = max(1.0, *(float(each.abs().max()) for each in masked))
-    if not apart <= 1e-4 * size:
-        raise SettingError(
-            f"without one neuron of {name!r} the network is not what it is with that neuron at "
-            f"zero (outputs differ by {apart:.2g}): something after it looks at all neurons "
-            "together, such as a layer norm, or changes their order, such as a channel shuffle or "
-            f"a view of transposed channels; keep them whole, keep=[{name!r}] (--keep {name})"
-        )
-    return True
-
-
-def _outputs(output: Any) -> list[Tensor]:
-    if isinstance(output, Tensor):
-        return [output]
-    values = output.values() if isinstance(output, Mapping) else output
-    return [tensor for value in values for tensor in _outputs(value)]

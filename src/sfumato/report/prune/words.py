@@ -47,11 +47,12 @@ def facts(results: Mapping[str, Any]) -> list[str]:
     """The data and the run in short phrases."""
     data = results["data"]
     shape = " × ".join(str(size) for size in data["shape"])
+    gone = sum(step["removed"] for step in results["steps"])
     return [
         f"{grouped(data['train'])} training, {grouped(data['validation'])} validation and "
         f"{grouped(data['test'])} test records of {shape}",
         f"{len(data['classes'])} classes",
-        f"{len(results['steps']) - 1} removals",
+        f"{grouped(gone)} neurons removed in {grouped(len(results['steps']) - 1)} steps",
         str(results["provenance"].get("date", ""))[:10],
     ]
 
