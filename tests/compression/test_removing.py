@@ -111,6 +111,6 @@ def test_wrong_records() -> None:
     model.get_parameter("0.weight").data.fill_(1e30)
     with pytest.raises(DataError, match="what the network gives is NaN or infinite"):
         silent_neurons(model, inputs * 1e20)
-    late = torch.cat([inputs * 1e-30, inputs * 1e-30, inputs * 1e20])  # the first records are harmless
+    late = torch.cat([inputs * 1e-30, inputs * 1e-30, inputs * 1e20])  # harmless at first
     with pytest.raises(DataError, match="reads is NaN or infinite"):
         silent_neurons(model, late)
