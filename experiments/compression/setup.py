@@ -88,6 +88,12 @@ class Setup:
         """The validation records."""
         return self._records(self.train, self._order[: self.validation])
 
+    @property
+    def judging(self) -> Records:
+        """The first of the validation records: they give the error after every removal."""
+        inputs, labels = self.held_out
+        return inputs[: self.judged], labels[: self.judged]
+
     @cached_property
     def tested(self) -> Records:
         """The test records."""
