@@ -91,7 +91,7 @@ def gates(setup: Setup, setting: str, seed: int, method: dict[str, Any]) -> list
         network = gated(plain_network(setup, setting, seed), setup.shape).to(setup.place)
     work = setup.folder / "pruning" / setting / slug(method["name"]) / f"seed-{seed}"
     found: list[dict[str, Any]] = []
-    rounds, small = 0, network.plain
+    weight, rounds, small = 0.0, 0, network.plain
     recipe = replace(setup.recipe("gates"), epochs=1, min_steps=0, schedule="constant")
     for stage in setup.budgets:
         while not _met(small, setup, stage) and rounds < setup.gates["epochs"]:
@@ -106,7 +106,7 @@ def gates(setup: Setup, setting: str, seed: int, method: dict[str, Any]) -> list
         if _reported(stage, setting) and _met(small, setup, stage):
             spent = setup.recipe("unpruned").epochs + rounds
             found.append(finished(setup, setting, seed, method, stage, small, spent))
-            found[-1]["weight"] = setup.gates["weight"] * setup.gates["growth"] ** (rounds - 1)
+            found[-1]["weight"] = weight
     shutil.rmtree(work, ignore_errors=True)
     return found
 

@@ -46,7 +46,7 @@ def _parts(config: dict[str, Any]) -> dict[str, Any]:
     named = [*config["methods"], *config.get("scratch", [])]
     return {
         **{f"setting {name}": about for name, about in config["settings"].items()},
-        **{f"method {one['name']}": {**one, "budgets": None} for one in named},
+        **{f"method {one['name']}": one for one in named},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,23 +119,13 @@ def evaluate(
         stochastic = is_stochastic(model, x)
     has_mean = stochastic and has_mean_path(model)
     front = _front(prediction, stochastic, has_mean)
-
-    def suite(draws: int) -> Sequence[Attack]:
-        return _suite(
-            attacks,
-            norm,
-            undefended,
-            draws=draws,
-            classes=classes,
-            bounds=bounds,
-            max_batch=max_batch,
-        )
-
+    shared: dict[str, Any] = {"classes": classes, "bounds": bounds, "max_batch": max_batch}
+    suite = partial(_suite, attacks, norm, undefended, **shared)
     entries = entries_of(
-        suite(draws if stochastic else 1),
+        suite(draws=draws if stochastic else 1),
         norm,
         stochastic=stochastic,
-        at_mean=suite(1) if has_mean else (),
+        at_mean=suite(draws=1) if has_mean else (),
     )
     scorer = Scorer(rescoring, averaged, max_batch, stochastic, has_mean)
     job = Job(
