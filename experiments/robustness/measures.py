@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+import sfumato as sf
 from experiments.robustness.setup import Setup
 from sfumato.errors import SettingError
 from sfumato.robustness import Smoothed, evaluate
@@ -119,6 +121,24 @@ def certificate(
     }
 
 
+def noise(
+    model: nn.Module, setup: Setup, _: nn.Module | None, __: int, ___: Path, *, records: int
+) -> dict[str, Any]:
+    """How large the noise is beside what it is added to: the median of σ/|μ|.
+
+    Over records and neurons of all stochastic layers, without attack. Nothing where no layer is.
+    """
+    x, _labels = setup.tested(records)
+    with torch.no_grad(), sf.record(model) as seen:
+        model(x)
+    ratios = [
+        (params[1] / params[0].abs()).flatten()
+        for params in seen.params.values()
+        if len(params) > 1
+    ]
+    return {"ratio": float(torch.cat(ratios).median())} if ratios else {}
+
+
 def _draws(model: nn.Module, x: Tensor, draws: int) -> int:
     return draws if is_stochastic(model, x) else 1
 
@@ -135,4 +155,5 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "budget": budget,
     "suite": suite,
     "certificate": certificate,
+    "noise": noise,
 }

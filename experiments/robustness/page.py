@@ -61,6 +61,7 @@ def _measured(config: dict[str, Any]) -> str:
         "budget": "L2 budgets",
         "suite": "suite",
         "certificate": "certificates",
+        "noise": "noise to mean (the median of σ/|μ| over records and neurons)",
     }
     told = []
     for name, settings in config["measures"].items():
@@ -82,6 +83,8 @@ def _overview(rows: Rows) -> list[str]:
     ]
     masked = _has(rows, "suite/masked")
     head += ["gradient masking"] if masked else []
+    noisy = any("noise/ratio" in row["figures"] for row in rows)
+    head += ["noise to mean"] if noisy else []
     lines = ["", *_head(head)]
     for row in rows:
         passes, seconds = (row["figures"][key]["mean"] for key in ("passes", "seconds"))
@@ -97,6 +100,9 @@ def _overview(rows: Rows) -> list[str]:
             )
             more = f", {sum(unsettled):g} not to tell" if any(unsettled) else ""
             cells.append(f"{sum(found):g} of {len(found)} seeds{more}")
+        if noisy:
+            ratio = row["figures"].get("noise/ratio")
+            cells.append("" if ratio is None else f"{ratio['mean']:.2g} ± {ratio['std']:.1g}")
         lines.append(_line(cells))
     return lines
 

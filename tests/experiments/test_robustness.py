@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from experiments.robustness.figures import collect, difference
-from experiments.robustness.measures import MEASURES, certificate, curve
+from experiments.robustness.measures import MEASURES, certificate, curve, noise
 from experiments.robustness.page import render
 from experiments.robustness.points import Point, in_order, rows_of
 from experiments.robustness.setup import Setup, setup_of, strided
@@ -21,6 +22,7 @@ from experiments.robustness.table import cells_of
 from experiments.robustness.words import verdict
 from experiments.run import main, with_command
 from sfumato.errors import SettingError
+from sfumato.nn import StochasticLinear
 from sfumato.robustness.attacks import FGSM
 from sfumato.robustness.defences import Adversarial
 from sfumato.train import MaxEntropyLoss, accuracy
@@ -122,6 +124,20 @@ def test_curve_is_the_one_step_of_every_radius(tmp_path: Path) -> None:
         for epsilon in (0.02, 0.3):
             near = FGSM(epsilon=epsilon, loss=loss)(model, x, labels)
             assert found[loss][f"{epsilon:g}"] == pytest.approx(accuracy(model, near, labels))
+
+
+def test_noise_is_held_against_the_mean(tmp_path: Path) -> None:
+    setup = _setup("defence-small")
+    layer = StochasticLinear(setup.shape[-1] ** 2, 10)
+    with torch.no_grad():
+        layer.weight.zero_()
+        assert layer.bias is not None
+        layer.bias[:10] = -2.0
+        layer.bias[10:] = math.log(math.expm1(0.5))  # softplus gives 0.5
+    ratio = noise(nn.Sequential(nn.Flatten(), layer), setup, None, 0, tmp_path, records=5)
+    assert ratio["ratio"] == pytest.approx(0.25, rel=0.01)  # min_scale comes on top
+    plain = Point("plain").build(setup, 0).model
+    assert noise(plain, setup, None, 0, tmp_path, records=5) == {}
 
 
 def test_only_smoothed_networks_are_certified(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def se_snn(
 
     Alone it defends against nothing: at b = 16 nats the logits grow until the cross-entropy gives
     an attacker no gradient, and an attacker who takes the margin between logits instead finds
-    accuracy gone. Train it adversarially too: `se_snn(model).against(Adversarial(0.3))`.
+    accuracy gone. Trained adversarially, `se_snn(model).against(Adversarial(0.3))`, it holds, and
+    is no better than `plain(model).against(Adversarial(0.3))` (`docs/robustness.md`).
 
     Args:
         model: with linear layers or convolutions; it is copied.
