@@ -29,7 +29,6 @@ from sfumato.compression import (
     silent_neurons,
 )
 from sfumato.compression.gates import VIBLoss
-from sfumato.compression.pruning.tuning import wrong
 from sfumato.train import BatchLoss, MaxEntropyLoss, derive, seeded, train_classifier
 
 IMPORTANCES: dict[str, type[Importance]] = {
@@ -70,8 +69,6 @@ def removal(setup: Setup, setting: str, seed: int, method: dict[str, Any]) -> li
     removed = 0.0
     for stage in setup.budgets:
         folder = work / slug(stage["name"])
-        if _hopeless(model, setup, stage):
-            continue
         if not _met(model, setup, stage):
             pruned = _removed(setup, setting, seed, model, method, stage, tuning, folder)
             removed += _epochs(setup, stage, len(pruned.rows) - 1)
@@ -148,11 +145,6 @@ def _reported(stage: dict[str, Any], setting: str) -> bool:
 def _met(model: nn.Module, setup: Setup, stage: dict[str, Any]) -> bool:
     budget = budget_of(stage)
     return bool(budget.sizes) and budget.within_size(count(model, setup.shape))
-
-
-def _hopeless(model: nn.Module, setup: Setup, stage: dict[str, Any]) -> bool:
-    """Whether the network errs more than it may before anything is removed: it gets no row."""
-    return "error" in stage and wrong(collapse(model), *setup.judging) > stage["error"]
 
 
 def _epochs(setup: Setup, stage: dict[str, Any], removals: int) -> float:

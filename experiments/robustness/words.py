@@ -55,12 +55,14 @@ def _compared(rows: Sequence[Row]) -> Iterator[str]:
             for prefix, what in (("suite/worst", "ε ="), ("certificate/certified", "radius")):
                 gaps = [
                     f"{_gap(difference(row, other, f'{prefix}/{e}'))} at {what} {e}"
-                    for e in at(row, prefix)
+                    for e, found in at(row, prefix).items()
+                    if found["mean"] or other["figures"][f"{prefix}/{e}"]["mean"]  # one is in reach
                 ]
                 if gaps:
                     named = "the worst case" if prefix == "suite/worst" else "certified accuracy"
                     yield (
-                        f"{row['label']} against {label}, {named} seed by seed: {', '.join(gaps)}."
+                        f"{row['group']}, {row['label']} against {label}, {named} seed by seed: "
+                        f"{', '.join(gaps)}."
                     )
 
 

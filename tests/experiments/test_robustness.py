@@ -191,6 +191,7 @@ def _rows(stochastic: list[float], plain: list[float]) -> tuple[list[dict[str, A
             ["Signs of masking that so few records do not settle: held, stochastic (1 of 2 seeds)"],
         ),
         ([0.96, 0.96], ["No sign of gradient masking in any row."]),
+        ([0.97, 0.972], ["held, stochastic against deterministic, the worst case"]),
     ],
 )
 def test_verdict_holds_the_stochastic_network_against_the_other(
@@ -212,6 +213,11 @@ def test_difference_is_taken_seed_by_seed() -> None:
     assert gap["mean"] == pytest.approx(0.1)
     assert gap["std"] == pytest.approx(0, abs=1e-12)
     assert gap["above"] == 2
+
+
+def test_where_both_rows_are_at_zero_nothing_is_compared() -> None:
+    rows, config = _rows([0.0, 0.0], [0.0, 0.0])
+    assert not any("against" in line for line in verdict(rows, config))
 
 
 def test_a_row_that_is_compared_with_none_is_told() -> None:
