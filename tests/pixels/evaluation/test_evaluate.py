@@ -108,6 +108,25 @@ def test_the_oracle_has_headroom_and_rings_the_alarm() -> None:
     assert label_leaks(lambda some: oracle_for(some, predictor, steps=4), scenes, 8) != []
 
 
+def test_the_oracle_minds_rare_classes_more_if_it_is_told_to() -> None:
+    seen: list[Tensor] = []
+
+    def weigh(target: Tensor) -> Tensor:
+        seen.append(target)
+        return torch.where(target == 1, 5.0, 1.0)
+
+    targets = (torch.rand(2, 1, *SIZE, generator=torch.Generator().manual_seed(0)) < 0.1).long()
+    scenes = Scenes(
+        torch.rand(2, 1, *SIZE), targets, torch.ones(2, 1, *SIZE).bool(), Segmentation(2)
+    )
+    made = torch.zeros(2, 2, *SIZE)
+    predictor = KernelInterpolation(1, scenes.task)
+    plain = oracle_for(scenes, predictor).truth.loss(made)
+    weighted = oracle_for(scenes, predictor, weigh).truth.loss(made)
+    assert torch.equal(weighted, torch.where(targets == 1, 5 * plain, plain))
+    assert len(seen) == 1
+
+
 def test_honest_selectors_do_not_leak() -> None:
     scenes = digit_scenes("test").subset(slice(0, 8))
     predictor = KernelInterpolation(1, scenes.task)

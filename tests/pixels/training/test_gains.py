@@ -255,7 +255,7 @@ def test_shares_of_nothing_leave_a_stage_out() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"share": 1.5}, {"steps": 0}, {"balance": -1.0}, {"bound": 0.0}, {"outlier": float("nan")}],
+    [{"share": 1.5}, {"steps": 0}, {"bound": 0.0}, {"outlier": float("nan")}],
 )
 def test_settings_that_cannot_be(change: dict[str, Any]) -> None:
     with pytest.raises(SettingError):

@@ -24,7 +24,7 @@ from sfumato.pixels.selectors import (
     Uncertainty,
 )
 from sfumato.pixels.tasks import Depth, Segmentation
-from sfumato.pixels.training import PixelRecipe, buy, train
+from sfumato.pixels.training import GainSettings, PixelRecipe, buy, train
 
 SIZE = (8, 8)
 RECIPE = PixelRecipe(steps=8, batch_size=4, checkpoint_every=3, learning="gradient")
@@ -152,6 +152,36 @@ def test_bought_pixels_and_void_do_not_count_in_the_loss() -> None:
     assert train(Grid(1, SIZE), Peeking(), data, 9, recipe=recipe).history[0]["loss"] == 4.0
 
 
+@pytest.mark.parametrize("learning", ["gradient", "gains"])
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_rare_classes_count_more_in_the_loss(learning: Any, balance: float) -> None:
+    """A predictor that always says class 0 with 9 to 1 is wrong for the rare class alone."""
+
+    class Common(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shift = nn.Parameter(torch.zeros(()))
+
+        def forward(self, image: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+            likely = torch.tensor([0.9, 0.1]).log().reshape(1, 2, 1, 1)
+            return likely.expand(len(image), 2, *image.shape[2:]) + self.shift * values
+
+    classes = torch.zeros(4, 1, *SIZE, dtype=torch.int64)
+    classes[..., 0] = 1  # an eighth of all pixels, and none that a grid of four buys
+    data = Scenes(torch.rand(4, 1, *SIZE), classes, torch.ones(4, 1, *SIZE).bool(), Segmentation(2))
+    recipe = replace(
+        RECIPE, steps=1, lr=1e-9, balance=balance, learning=learning, mirror=False,
+        gains=GainSettings(share=0.0, steps=1),
+    )  # fmt: skip
+    selector = Grid(1, SIZE) if learning == "gradient" else stratified(data)
+    loss = train(selector, Common(), data, 4, recipe=recipe).history[-1]["loss"]
+    share = torch.tensor([7 / 8, 1 / 8])
+    weight = share**-balance / (share ** (1 - balance)).sum()
+    left = torch.tensor([52.0, 8.0])  # of 64, less the four of the grid
+    wanted = (left * weight * -torch.tensor([0.9, 0.1]).log()).sum() / 60
+    assert loss == pytest.approx(float(wanted), rel=1e-5)
+
+
 def test_later_rounds_see_the_labels_of_earlier_ones() -> None:
     data = scenes(3)
     seen: list[float] = []
@@ -265,7 +295,8 @@ def test_a_loss_that_explodes_is_told() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"steps": 0}, {"lr": 0.0}, {"warm_up": 1.5}, {"judges": 0.0},
-     {"weight_decay": -1.0}, {"checkpoint_every": 0}, {"learning": "luck"}],
+     {"weight_decay": -1.0}, {"balance": -0.5}, {"balance": float("nan")},
+     {"checkpoint_every": 0}, {"learning": "luck"}],
 )  # fmt: skip
 def test_recipes_that_cannot_be(change: dict[str, Any]) -> None:
     with pytest.raises(SettingError):

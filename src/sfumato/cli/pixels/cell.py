@@ -91,8 +91,9 @@ def show(kept: Kept, test: Scenes, seed: int, path: Path, oracle: bool = False) 
     """Keep what was bought of a few test pictures, and what is predicted of them."""
     few = test.subset(shown_of(len(test)))
     if oracle:
+        weigh = test.task.balanced(test.targets, test.valid, PixelRecipe.balance)
         parts = predicted(
-            lambda batch: oracle_for(batch, kept.predictor),
+            lambda batch: oracle_for(batch, kept.predictor, weigh),
             kept.predictor, few, [kept.k], len(few), seed,
         )  # fmt: skip
         _, mask, made = next(iter(parts))  # one batch holds all of them

@@ -84,7 +84,8 @@ def contest(
     rounds = contender.rounds
     free = None if weight is not None else k
     if contender.oracle and free is not None:
-        found = evaluate_oracle(predictor, test, free, seed=seed)
+        balance = (recipe or PixelRecipe()).balance
+        found = evaluate_oracle(predictor, test, free, balance=balance, seed=seed)
     else:
         found = evaluate(selector, predictor, test, free, rounds=rounds, seed=seed)
     cell = {

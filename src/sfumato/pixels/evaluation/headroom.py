@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from sfumato.pixels.evaluation.evaluate import Evaluation, predicted, score
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Oracle, Truth
+from sfumato.pixels.tasks import Weigh
 from sfumato.pixels.training.budget import check_budget
+from sfumato.pixels.training.recipe import PixelRecipe
 
 
-def oracle_for(batch: Scenes, predictor: nn.Module, *, steps: int = 32) -> Oracle:
-    """A label-seeing oracle for the pictures of one batch."""
-    truth = Truth(
-        batch.task.encode(batch.targets),
-        batch.valid,
-        lambda made: batch.task.loss(made, batch.targets),
-    )
+def oracle_for(
+    batch: Scenes, predictor: nn.Module, weigh: Weigh | None = None, *, steps: int = 32
+) -> Oracle:
+    """A label-seeing oracle for the pictures of one batch; `weigh` as in the training."""
+
+    def loss(made: Tensor) -> Tensor:
+        each = batch.task.loss(made, batch.targets)
+        return each if weigh is None else each * weigh(batch.targets)
+
+    truth = Truth(batch.task.encode(batch.targets), batch.valid, loss)
     return Oracle(batch.channels, batch.size, predictor=predictor, truth=truth, steps=steps)
 
 
@@ -26,6 +31,7 @@ def evaluate_oracle(
     k: int,
     *,
     steps: int = 32,
+    balance: float = PixelRecipe.balance,
     batch_size: int = 32,
     seed: int = 0,
 ) -> Evaluation:
@@ -39,6 +45,7 @@ def evaluate_oracle(
         scenes: to score on.
         k: pixels per picture.
         steps: of the oracle's search; each is one call of the predictor.
+        balance: what is rare counts more in its loss, as by `PixelRecipe.balance`.
         batch_size: pictures at a time.
         seed: of whatever is drawn.
 
@@ -58,8 +65,9 @@ def evaluate_oracle(
         True
     """
     check_budget(k, scenes.pixels)
+    weigh = scenes.task.balanced(scenes.targets, scenes.valid, balance)
     found = predicted(
-        lambda batch: oracle_for(batch, predictor, steps=steps),
+        lambda batch: oracle_for(batch, predictor, weigh, steps=steps),
         predictor,
         scenes,
         [k],

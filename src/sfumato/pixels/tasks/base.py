@@ -8,6 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Weigh = Callable[[Tensor], Tensor]
+"""How much a pixel counts, `[B, 1, H, W]`, by its target."""
+
 
 class Task(ABC):
     """A pixel-wise task: depth completion, semantic segmentation, inpainting.
@@ -47,7 +50,7 @@ class Task(ABC):
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of every pixel `[B, 1, H, W]`, of predictions `[B, O, H, W]`."""
 
-    def balanced(self, targets: Tensor, valid: Tensor, power: float) -> Callable[[Tensor], Tensor]:
+    def balanced(self, targets: Tensor, valid: Tensor, power: float) -> Weigh:
         """How much a pixel counts by its target, `[B, 1, H, W]`: what is rare in `targets` more.
 
         Of a class of frequency f it is f^-power, over its mean. Tasks without classes count all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato.errors import DataError, SettingError
-from sfumato.pixels.tasks.base import Task
+from sfumato.pixels.tasks.base import Task, Weigh
 
 _LEAST = 1e-4
 """The probability of a class that nobody voted for."""
@@ -69,7 +69,7 @@ class Segmentation(Task):
         classes = target.squeeze(1).clamp(0, self.classes - 1).long()
         return F.cross_entropy(prediction, classes, reduction="none").unsqueeze(1)
 
-    def balanced(self, targets: Tensor, valid: Tensor, power: float) -> Callable[[Tensor], Tensor]:
+    def balanced(self, targets: Tensor, valid: Tensor, power: float) -> Weigh:
         known = targets[valid].long()
         counts = torch.bincount(known, minlength=self.classes).float()
         weights = (counts.clamp_min(1) / counts.sum()) ** -power

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato.pixels.scenes import Scenes
+from sfumato.pixels.tasks import Weigh
 from sfumato.pixels.training.buying import Bought
 
 
@@ -49,11 +50,11 @@ class Course(ABC):
         return max(self.ends)
 
 
-def predictor_loss(predictor: nn.Module, batch: Scenes, bought: Bought) -> Tensor:
-    """The task's loss, averaged over the pixels that are valid and left to predict."""
+def predictor_loss(predictor: nn.Module, batch: Scenes, bought: Bought, weigh: Weigh) -> Tensor:
+    """The task's weighted loss, averaged over the pixels that are valid and left to predict."""
     prediction = predictor(batch.images, bought.values, bought.shown)
     counted = batch.valid & bought.left
-    each = batch.task.loss(prediction, batch.targets)
+    each = batch.task.loss(prediction, batch.targets) * weigh(batch.targets)
     # Where nothing is known the target may be anything: it must not even be multiplied by 0.
     return torch.where(counted, each, 0.0).sum() / counted.sum().clamp_min(1)
 

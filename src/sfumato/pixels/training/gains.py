@@ -72,7 +72,7 @@ class Gains(Course):
         many = len(scenes) if len(scenes) >= 2 * HELD else 0
         self._held = scenes.subset(range(0, many, HELD)) if many else scenes
         self._taught = scenes.subset([i for i in range(many) if i % HELD]) if many else scenes
-        self._weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.gains.balance)
+        self._weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.balance)
         first = round(recipe.gains.share * recipe.steps)
         pairs = first + (recipe.gains.steps or recipe.steps)
         self._stages = {
@@ -112,7 +112,8 @@ class Gains(Course):
         else:
             with torch.no_grad(), sampling(self.selector, "mean"):
                 bought = buy(self.selector, batch, portions)
-        return predictor_loss(self.predictor, batch, bought), paid_per_picture(bought)
+        loss = predictor_loss(self.predictor, batch, bought, self._weigh)
+        return loss, paid_per_picture(bought)
 
     def close(self, name: str) -> dict[str, Any]:
         if name != "gains":

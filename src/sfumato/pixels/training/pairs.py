@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +12,9 @@ from torch import Tensor, nn
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import JitteredGrid, Stratified, cells
 from sfumato.pixels.selectors.uncertainty import evaluated
-from sfumato.pixels.tasks import reveal
+from sfumato.pixels.tasks import Weigh, reveal
 from sfumato.pixels.training.buying import buy
 from sfumato.pixels.training.recipe import GainSettings
-
-Weigh = Callable[[Tensor], Tensor]
-"""How much a pixel counts, `[B, 1, H, W]`, by its target."""
 
 
 def pair_loss(

@@ -24,8 +24,6 @@ class GainSettings:
         share: of the predictor's steps, those before; in the others it learns from what the
             selector chooses.
         steps: of the selector; None for as many as the predictor has.
-        balance: a pixel of a class of frequency f counts f^-balance; 0 for all alike, as tasks
-            without classes have it in any case.
         bound: the loss of a pixel counts at most so much.
         outlier: a cell's gain counts at most so many standard deviations.
 
@@ -35,7 +33,6 @@ class GainSettings:
 
     share: float = 0.75
     steps: int | None = None
-    balance: float = 0.5
     bound: float = 8.0
     outlier: float = 4.0
 
@@ -44,10 +41,9 @@ class GainSettings:
             raise SettingError(
                 f"share lies from 0 to 1 and steps is at least 1, not {self.share} and {self.steps}"
             )
-        if not (self.balance >= 0 and self.bound > 0 and self.outlier > 0):
+        if not (self.bound > 0 and self.outlier > 0):
             raise SettingError(
-                "balance is at least 0, bound and outlier are above 0, not "
-                f"{self.balance}, {self.bound} and {self.outlier}"
+                f"bound and outlier are above 0, not {self.bound} and {self.outlier}"
             )
 
 
@@ -62,6 +58,9 @@ class PixelRecipe:
         lr: the learning rate of the predictor.
         selector_lr: that of the selector.
         weight_decay: of the predictor.
+        balance: in the loss a pixel of a class of frequency f counts f^-balance: more for the mean
+            over classes, a little less for the share of right pixels. 0 for all alike, as tasks
+            without classes have it in any case.
         learning: how a `Stratified` selector learns: "gains" from pairs of draws, after the
             predictor; "gradient" together with it, straight through the mask. All others learn by
             the gradient.
@@ -87,6 +86,7 @@ class PixelRecipe:
     lr: float = 3e-3
     selector_lr: float = 3e-3
     weight_decay: float = 0.0
+    balance: float = 0.5
     learning: Literal["gains", "gradient"] = "gains"
     gains: GainSettings = GainSettings()
     warm_up: float = 1 / 3
@@ -100,10 +100,10 @@ class PixelRecipe:
         for name in ("steps", "batch_size", "lr", "selector_lr", "checkpoint_every"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"{name} must be above 0, not {getattr(self, name)}")
-        if not 0 <= self.warm_up <= 1 or not self.weight_decay >= 0:
+        if not 0 <= self.warm_up <= 1 or not (self.weight_decay >= 0 and self.balance >= 0):
             raise SettingError(
-                f"warm_up is a share of the steps and weight_decay at least 0, not {self.warm_up} "
-                f"and {self.weight_decay}"
+                "warm_up is a share of the steps, weight_decay and balance are at least 0, not "
+                f"{self.warm_up}, {self.weight_decay} and {self.balance}"
             )
         if self.learning not in ("gains", "gradient"):
             raise SettingError(f"learning is 'gains' or 'gradient', not {self.learning!r}")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sfumato.nn.mode import sampling
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Selector
+from sfumato.pixels.tasks import Weigh
 from sfumato.pixels.training.buying import Bought
 from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
 from sfumato.pixels.training.recipe import PixelRecipe
@@ -30,6 +31,7 @@ class Together(Course):
         scenes: to learn from.
         recipe: how long and how fast.
         buying: buys pixels of a batch.
+        weigh: how much a pixel counts.
     """
 
     moves = frozenset({"temperature"})
@@ -38,6 +40,7 @@ class Together(Course):
     scenes: Scenes
     recipe: PixelRecipe
     buying: Buying
+    weigh: Weigh
 
     @property
     def ends(self) -> dict[int, str]:
@@ -56,7 +59,7 @@ class Together(Course):
             vars(self.selector)["temperature"] = now
         with sampling(self.selector, self._mode(step)):
             bought, cost = self.buying(batch, self.recipe.warm(step))
-            loss = predictor_loss(self.predictor, batch, bought)
+            loss = predictor_loss(self.predictor, batch, bought, self.weigh)
         return (loss if cost is None else loss + cost), paid_per_picture(bought)
 
     def close(self, name: str) -> dict[str, Any]:

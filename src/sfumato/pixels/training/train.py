@@ -61,7 +61,8 @@ def train(
     """Train a predictor, and its selector if that can learn, both in place.
 
     The loss is the task's, averaged over the pixels that are valid and were not bought: scoring
-    never counts a bought pixel, so learning does not either.
+    never counts a bought pixel, so learning does not either. Pixels of rare classes weigh more
+    (`PixelRecipe.balance`).
 
     A `Stratified` selector learns from pairs of draws once the predictor has learned (`Gains`):
     in each cell, which of two pixels was the better buy. To other learned selectors, and to it
@@ -131,19 +132,20 @@ def _course(
     recipe: PixelRecipe,
     rounds: int | Sequence[float],
 ) -> Course:
+    weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.balance)
     if k is None:
         if rounds != 1:
             raise SettingError(
                 "with weight, the price of a pixel, all is bought at once: no rounds"
             )
         buying = priced(selector, weight or 0.0)
-        return Together(selector, predictor, scenes, recipe, buying)
+        return Together(selector, predictor, scenes, recipe, buying, weigh)
     budget = check_budget(k, scenes.pixels)
     split_rounds(budget[0], rounds)
     if isinstance(selector, Stratified) and recipe.learning == "gains":
         return Gains(selector, predictor, scenes, recipe, budget, rounds)
     buying = _counted(selector, budget, rounds, recipe.judges)
-    return Together(selector, predictor, scenes, recipe, buying)
+    return Together(selector, predictor, scenes, recipe, buying, weigh)
 
 
 def _counted(
