@@ -145,15 +145,15 @@ class SelectorContract(Contract):
         expect(torch.equal(*found), "its choice depends on labels that were not bought")
 
     def test_the_gradient_reaches_the_weights(self) -> None:
-        """Of a learned selector, and of no other; values stay exactly 0 and 1."""
+        """Of a differentiable selector, and of no other; values stay exactly 0 and 1."""
         selector, image = self._stirred(self.size), self._pictures(self.size)
         mask = selector(image, 9)
         expect(
-            mask.requires_grad is selector.learned,
-            f"learned is {selector.learned}, and its mask has "
+            mask.requires_grad is selector.differentiable,
+            f"differentiable is {selector.differentiable}, and its mask has "
             f"{'a' if mask.requires_grad else 'no'} gradient",
         )
-        if not selector.learned:
+        if not selector.differentiable:
             return
         (mask * torch.randn_like(mask)).sum().backward()
         gradients = [p.grad for p in selector.parameters() if p.grad is not None]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sfumato.pixels.selectors import (
     Edges,
+    ExpectedError,
     FixedMask,
     Grid,
     GumbelMask,
@@ -97,6 +98,16 @@ class TestStratifiedWithLabels(SelectorContract):
 class TestStratifiedForAll(SelectorContract):
     def make(self, channels: int, size: tuple[int, int]) -> Stratified:
         return Stratified(channels, size, conditional=False)
+
+
+class TestExpectedError(SelectorContract):
+    def make(self, channels: int, size: tuple[int, int]) -> ExpectedError:
+        return ExpectedError(channels, size, network={"levels": 1})
+
+
+class TestExpectedErrorWithLabels(SelectorContract):
+    def make(self, channels: int, size: tuple[int, int]) -> ExpectedError:
+        return ExpectedError(channels, size, values=CLASSES, share=0.3, spacing=1)
 
 
 class TestProbabilistic(SelectorContract):

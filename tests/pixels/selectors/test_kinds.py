@@ -9,6 +9,7 @@ import sfumato as sf
 from sfumato.errors import DataError, SettingError
 from sfumato.pixels.selectors import (
     Edges,
+    ExpectedError,
     FixedMask,
     Grid,
     JitteredGrid,
@@ -20,7 +21,9 @@ from sfumato.pixels.selectors import (
     TopK,
     Uncertainty,
     sobel,
+    spaced,
 )
+from sfumato.pixels.selectors.network import Scores
 
 
 def test_the_grid_is_regular() -> None:
@@ -188,12 +191,36 @@ def test_nan_in_a_bought_label() -> None:
         (lambda: TopK(3, (4, 4), network={"padding": "mirror"}), "padding is replicate or zeros"),
         (lambda: QuerySettings(width=0), "width of at least 1"),
         (lambda: Edges(3, (4, 4), floor=0.0), "floor"),
+        (lambda: ExpectedError(3, (4, 4), share=1.1), "share"),
+        (lambda: ExpectedError(3, (4, 4), spacing=0), "spacing"),
     ],
-    ids=["temperature", "centre", "unknown", "padding", "width", "floor"],
+    ids=["temperature", "centre", "unknown", "padding", "width", "floor", "share", "spacing"],
 )
 def test_settings_that_cannot_be(make, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("share", "gridded"), [(0.0, 0), (0.5, 8), (0.7, 11), (1.0, 16)])
+def test_expected_error_buys_a_grid_and_then_what_its_network_foresees(share, gridded) -> None:
+    image = torch.rand(3, 1, 20, 24)
+    selector = ExpectedError(1, (20, 24), share=share, spacing=2)
+    selector.scores = Bright()
+    mask = selector(image, 16)
+    grid = Grid(1, (20, 24))(image, gridded) if gridded else torch.zeros_like(mask)
+    assert torch.equal(selector.grid(torch.zeros_like(mask), 16), grid)
+    assert bool((mask >= grid).all()) and mask.sum((1, 2, 3)).tolist() == [16.0] * 3
+    if gridded < 16:
+        assert torch.equal(mask - grid, spaced(image, grid, 16 - gridded, 2))
+    again = selector(image, 16, mask)  # the partition is completed, and nothing is bought twice
+    assert not bool((again * mask).any()) and again.sum() == 48.0
+
+
+class Bright(Scores):
+    """Foresees error where the picture is bright."""
+
+    def forward(self, seen: Seen) -> torch.Tensor:
+        return seen.image
 
 
 def test_only_the_operating_system_draws_when_asked() -> None:

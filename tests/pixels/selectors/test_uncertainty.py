@@ -13,6 +13,7 @@ import sfumato as sf
 from sfumato.errors import DataError, SettingError
 from sfumato.pixels.selectors import (
     Edges,
+    ExpectedError,
     FixedMask,
     Grid,
     GumbelMask,
@@ -168,6 +169,7 @@ HONEST = {
     "fixed": lambda: FixedMask(1, SIZE),
     "top-k": lambda: TopK(1, SIZE, values=1),
     "stratified": lambda: Stratified(1, SIZE, values=1),
+    "expected-error": lambda: ExpectedError(1, SIZE, values=1),
     "entropy": lambda: Uncertainty(1, SIZE, values=1, predictor=spread, measure="variance"),
     "probabilistic": lambda: Probabilistic(1, SIZE, values=1),
     "gumbel": lambda: GumbelMask(1, SIZE, values=1),

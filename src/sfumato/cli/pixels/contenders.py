@@ -26,6 +26,7 @@ SELECTORS: dict[str, type[Selector]] = {
     "edges": selectors.Edges,
     "fixed": selectors.FixedMask,
     "stratified": selectors.Stratified,
+    "expected-error": selectors.ExpectedError,
     "top-k": selectors.TopK,
     "uncertainty": selectors.Uncertainty,
     "gumbel": selectors.GumbelMask,
@@ -41,7 +42,7 @@ PREDICTORS: dict[str, Callable[..., nn.Module]] = {
     "kernel": predictors.KernelInterpolation,
     "kernel-unet": predictors.KernelUNet,
 }
-LOOKING = ("stratified", "top-k", "uncertainty")
+LOOKING = ("stratified", "expected-error", "top-k", "uncertainty")
 """What can choose by labels that were bought before."""
 HALF_GRID = (0.5, 0.25, 0.25)
 """The rounds of uncertainty: a grid of half of the pixels, and two rounds after it."""

@@ -27,7 +27,7 @@ class PixelEvaluateOptions:
     """A folder of sfumato pixels train: score what was trained there."""
     selectors: tuple[str, ...] = ()
     """By default random grid edges stratified uncertainty oracle, or with --run all of that run;
-    there are also jittered top-k fixed."""
+    there are also expected-error jittered top-k fixed."""
     k: tuple[int, ...] = ()
     """Pixels per picture, one or more."""
     share: tuple[float, ...] = ()

@@ -45,8 +45,8 @@ class PixelTrainOptions:
     share: float | None = None
     """Pixels per picture as a share of all; by default 5 %, and 12.5 % of very small pictures."""
     selector: Literal[
-        "stratified", "top-k", "fixed", "uncertainty", "gumbel", "probabilistic", "l1", "edges",
-        "jittered", "grid", "random",
+        "stratified", "expected-error", "top-k", "fixed", "uncertainty", "gumbel",
+        "probabilistic", "l1", "edges", "jittered", "grid", "random",
     ] = "stratified"  # fmt: skip
     """What chooses. gumbel, probabilistic and l1 are the source's, with a price per pixel; give
     them --weight."""

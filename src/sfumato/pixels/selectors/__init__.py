@@ -6,6 +6,7 @@ from sfumato.pixels.selectors.cells import Cells as Cells
 from sfumato.pixels.selectors.cells import cells as cells
 from sfumato.pixels.selectors.edges import Edges as Edges
 from sfumato.pixels.selectors.edges import sobel as sobel
+from sfumato.pixels.selectors.expected_error import ExpectedError as ExpectedError
 from sfumato.pixels.selectors.fixed import FixedMask as FixedMask
 from sfumato.pixels.selectors.grid import Grid as Grid
 from sfumato.pixels.selectors.gumbel import GumbelMask as GumbelMask

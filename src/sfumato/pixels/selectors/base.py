@@ -54,7 +54,7 @@ class Selector(SamplingModule, ABC):
     """
 
     learned: bool = False
-    """Whether it has weights that a training can improve; then the mask carries a gradient."""
+    """Whether it has weights that a training can improve."""
     always_draws: bool = False
     """Whether it draws in the mode "mean" too: a baseline of which the draw is the point."""
     conditional: bool = True
@@ -91,8 +91,8 @@ class Selector(SamplingModule, ABC):
             shown: `[B, 1, H, W]` of 0 and 1, which bought pixels gave a label; None if all did.
 
         Returns:
-            `[B, 1, H, W]` of 0 and 1, with k ones per picture. Of a learned selector the values
-            carry a gradient (straight through).
+            `[B, 1, H, W]` of 0 and 1, with k ones per picture. Of a `differentiable` selector the
+            values carry a gradient (straight through).
 
         Raises:
             DataError: wrong shapes, whole numbers for pictures, NaN, or a `bought` or `shown` that
@@ -108,6 +108,11 @@ class Selector(SamplingModule, ABC):
                 f"k must be a whole number from 1 to the {left} pixels that are left, not {k!r}"
             )
         return self.choose(seen, k) if len(image) else seen.bought
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether its masks carry a gradient to its weights: so of most that are learned."""
+        return self.learned
 
     @abstractmethod
     def choose(self, seen: Seen, k: int) -> Tensor:

@@ -19,6 +19,7 @@ from sfumato.files import (
 )
 from sfumato.pixels.selectors.base import Selector
 from sfumato.pixels.selectors.edges import Edges
+from sfumato.pixels.selectors.expected_error import ExpectedError
 from sfumato.pixels.selectors.fixed import FixedMask
 from sfumato.pixels.selectors.grid import Grid
 from sfumato.pixels.selectors.gumbel import GumbelMask
@@ -35,6 +36,7 @@ SCHEMA = "sfumato.selector/1"
 SETTINGS = "selector.json"
 KINDS: tuple[type[Selector], ...] = (
     Edges,
+    ExpectedError,
     FixedMask,
     Grid,
     GumbelMask,

@@ -13,10 +13,11 @@ from torch import nn
 
 from sfumato.errors import SettingError
 from sfumato.pixels.scenes import Scenes
-from sfumato.pixels.selectors import Random, Selector, Stratified
+from sfumato.pixels.selectors import ExpectedError, Random, Selector, Stratified
 from sfumato.pixels.training.budget import Budget, check_budget, draw_budget, split_rounds
 from sfumato.pixels.training.buying import Bought, buy
 from sfumato.pixels.training.course import Course
+from sfumato.pixels.training.errors import Errors
 from sfumato.pixels.training.gains import Gains
 from sfumato.pixels.training.loop import Run
 from sfumato.pixels.training.penalty import priced
@@ -65,7 +66,8 @@ def train(
     (`PixelRecipe.balance`).
 
     A `Stratified` selector learns from pairs of draws once the predictor has learned (`Gains`):
-    in each cell, which of two pixels was the better buy. To other learned selectors, and to it
+    in each cell, which of two pixels was the better buy. An `ExpectedError` learns beside the
+    predictor where that one errs (`Errors`). To other learned selectors, and to it
     with `PixelRecipe.learning` "gradient", the gradient passes through the mask, straight through,
     as if M ⊙ S were smooth in M (spec 5, page 8). That a pixel would be right itself if it were
     bought is no reason to buy it, yet it is a part of that gradient. With `PixelRecipe.judges`
@@ -144,6 +146,8 @@ def _course(
     split_rounds(budget[0], rounds)
     if isinstance(selector, Stratified) and recipe.learning == "gains":
         return Gains(selector, predictor, scenes, recipe, budget, rounds)
+    if isinstance(selector, ExpectedError):
+        return Errors(selector, predictor, scenes, recipe, budget, rounds, weigh)
     buying = _counted(selector, budget, rounds, recipe.judges)
     return Together(selector, predictor, scenes, recipe, buying, weigh)
 

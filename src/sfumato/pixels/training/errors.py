@@ -1,0 +1,92 @@
+"""The predictor learns from what the selector chooses, the selector where the predictor errs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from sfumato.nn.mode import sampling
+from sfumato.pixels.scenes import Scenes
+from sfumato.pixels.selectors import ExpectedError
+from sfumato.pixels.selectors.uncertainty import evaluated
+from sfumato.pixels.tasks import Weigh
+from sfumato.pixels.training.budget import draw_budget, split_rounds
+from sfumato.pixels.training.buying import buy
+from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
+from sfumato.pixels.training.pairs import bounded_loss
+from sfumato.pixels.training.recipe import PixelRecipe
+
+MOST = 20.0
+"""A pixel's error counts at most so many times the mean."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Errors(Course):
+    """One stage, in which both learn in every step, each from what the other is by then.
+
+    Args:
+        selector: trained.
+        predictor: trained.
+        scenes: to learn from.
+        recipe: how long and how fast.
+        budget: the least and the most pixels per picture.
+        rounds: in how many rounds, or of which shares, they are bought.
+        weigh: how much a pixel counts.
+    """
+
+    selector: ExpectedError
+    predictor: nn.Module
+    scenes: Scenes
+    recipe: PixelRecipe
+    budget: tuple[int, int]
+    rounds: int | Sequence[float]
+    weigh: Weigh
+
+    @property
+    def ends(self) -> dict[int, str]:
+        return {self.recipe.steps: "errors"}
+
+    def pictures(self, step: int) -> Scenes:
+        return self.scenes
+
+    def rates(self, step: int) -> tuple[float, float]:
+        fall = self.recipe.fall(step)
+        return self.recipe.lr * fall, self.recipe.selector_lr * fall
+
+    def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
+        portions = split_rounds(draw_budget(*self.budget), self.rounds)
+        with torch.no_grad(), sampling(self.selector, "mean"):
+            bought = buy(self.selector, batch, portions)
+        loss = predictor_loss(self.predictor, batch, bought, self.weigh)
+        some = portions[: 1 + int(torch.randint(len(portions), ()))]
+        return loss + self._foresight(batch, some), paid_per_picture(bought)
+
+    def close(self, name: str) -> dict[str, Any]:
+        return {}
+
+    def reopen(self, history: list[dict[str, Any]]) -> None:
+        pass
+
+    def _foresight(self, batch: Scenes, portions: Sequence[int]) -> Tensor:
+        """The squared error of foreseen losses, in units of the batch's mean loss.
+
+        What is foreseen is the predictor's loss when it is shown the portions before the last, and
+        of the last one the grid; it does not learn from this.
+        """
+        selector = self.selector
+        with torch.no_grad(), sampling(selector, "mean"), evaluated(self.predictor):
+            bought = buy(selector, batch, portions[:-1])
+            paid = bought.paid.to(batch.images)
+            mask = paid + selector.grid(paid, portions[-1])
+            found = bounded_loss(self.predictor, batch, mask, self.weigh, self.recipe.gains.bound)
+        left = batch.valid & (mask == 0)
+        many = left.sum().clamp_min(1)
+        mean = torch.where(left, found, 0.0).sum() / many
+        wanted = (found / mean.clamp_min(1e-12)).clamp_max(MOST)
+        foreseen = selector.scores(selector.look(batch.images, paid, bought.values, bought.shown))
+        return torch.where(left, (foreseen - wanted).square(), 0.0).sum() / many
