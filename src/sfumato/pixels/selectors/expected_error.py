@@ -22,8 +22,9 @@ class ExpectedError(Selector):
 
     A query network foresees from the picture the loss that the predictor will have at a pixel when
     it has been shown the grid. The grid comes first: it tells what is in the picture, and what is
-    bought after it tells where things end. An importance map without a grid and without distances
-    (as in Tcenov and Gilboa 2022) buys one spot over and over.
+    bought after it tells where things end. Importance maps of expected error are those of Tcenov
+    and Gilboa (2022), who draw samples from them; here the best pixels are taken, at a distance:
+    without one, and without a grid, a single outline would take the whole budget.
 
     It needs enough pixels for both. Where the grid is so coarse that half of it misses things, a
     whole grid is better.

@@ -11,13 +11,26 @@ from torch import Tensor, nn
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.tasks import Weigh
 from sfumato.pixels.training.buying import Bought
+from sfumato.pixels.training.recipe import PixelRecipe
 
 
 class Course(ABC):
-    """The order of a training: stages of steps, and the loss of every step."""
+    """The order of a training: stages of steps, and the loss of every step.
+
+    Args:
+        predictor: trained.
+        scenes: to learn from.
+        recipe: how long and how fast.
+    """
 
     moves: frozenset[str] = frozenset()
     """Settings of the selector that the training itself sets."""
+
+    def __init__(self, predictor: nn.Module, scenes: Scenes, recipe: PixelRecipe) -> None:
+        self.predictor = predictor
+        self.scenes = scenes
+        self.recipe = recipe
+        self.weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.balance)
 
     @property
     @abstractmethod
@@ -25,23 +38,23 @@ class Course(ABC):
         """The stages in their order: the steps behind the last step of each, and its name."""
 
     @abstractmethod
-    def pictures(self, step: int) -> Scenes:
-        """What the batch of a step is taken from; the same all through a stage."""
-
-    @abstractmethod
-    def rates(self, step: int) -> tuple[float, float]:
-        """The learning rates of predictor and selector."""
-
-    @abstractmethod
     def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
         """The loss of a step, and `[B]`, how many pixels were paid for per picture."""
 
-    @abstractmethod
+    def pictures(self, step: int) -> Scenes:
+        """What the batch of a step is taken from; the same all through a stage."""
+        return self.scenes
+
+    def rates(self, step: int) -> tuple[float, float]:
+        """The learning rates of predictor and selector."""
+        fall = self.recipe.fall(step)
+        return self.recipe.lr * fall, self.recipe.selector_lr * fall
+
     def close(self, name: str) -> dict[str, Any]:
         """Settle what is to be settled when a stage ends: JSON values for the history."""
+        return {}
 
-    @abstractmethod
-    def reopen(self, history: list[dict[str, Any]]) -> None:
+    def reopen(self, history: list[dict[str, Any]]) -> None:  # noqa: B027 - often nothing
         """Settle it again, from the history of the stages that lie behind."""
 
     @property

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,6 @@ from sfumato.nn.mode import sampling
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import ExpectedError
 from sfumato.pixels.selectors.uncertainty import evaluated
-from sfumato.pixels.tasks import Weigh
 from sfumato.pixels.training.budget import draw_budget, split_rounds
 from sfumato.pixels.training.buying import buy
 from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
@@ -25,7 +23,6 @@ MOST = 20.0
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class Errors(Course):
     """One stage, in which both learn in every step, each from what the other is by then.
 
@@ -36,27 +33,25 @@ class Errors(Course):
         recipe: how long and how fast.
         budget: the least and the most pixels per picture.
         rounds: in how many rounds, or of which shares, they are bought.
-        weigh: how much a pixel counts.
     """
 
-    selector: ExpectedError
-    predictor: nn.Module
-    scenes: Scenes
-    recipe: PixelRecipe
-    budget: tuple[int, int]
-    rounds: int | Sequence[float]
-    weigh: Weigh
+    def __init__(
+        self,
+        selector: ExpectedError,
+        predictor: nn.Module,
+        scenes: Scenes,
+        recipe: PixelRecipe,
+        budget: tuple[int, int],
+        rounds: int | Sequence[float],
+    ) -> None:
+        super().__init__(predictor, scenes, recipe)
+        self.selector = selector
+        self.budget = budget
+        self.rounds = rounds
 
     @property
     def ends(self) -> dict[int, str]:
         return {self.recipe.steps: "errors"}
-
-    def pictures(self, step: int) -> Scenes:
-        return self.scenes
-
-    def rates(self, step: int) -> tuple[float, float]:
-        fall = self.recipe.fall(step)
-        return self.recipe.lr * fall, self.recipe.selector_lr * fall
 
     def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
         portions = split_rounds(draw_budget(*self.budget), self.rounds)
@@ -65,12 +60,6 @@ class Errors(Course):
         loss = predictor_loss(self.predictor, batch, bought, self.weigh)
         some = portions[: 1 + int(torch.randint(len(portions), ()))]
         return loss + self._foresight(batch, some), paid_per_picture(bought)
-
-    def close(self, name: str) -> dict[str, Any]:
-        return {}
-
-    def reopen(self, history: list[dict[str, Any]]) -> None:
-        pass
 
     def _foresight(self, batch: Scenes, portions: Sequence[int]) -> Tensor:
         """The squared error of foreseen losses, in units of the batch's mean loss.

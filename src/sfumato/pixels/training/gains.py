@@ -63,16 +63,13 @@ class Gains(Course):
         budget: tuple[int, int],
         rounds: int | Sequence[float],
     ) -> None:
+        super().__init__(predictor, scenes, recipe)
         self.selector = selector
-        self.predictor = predictor
-        self.scenes = scenes
-        self.recipe = recipe
         self.budget = budget
         self.rounds = rounds
         many = len(scenes) if len(scenes) >= 2 * HELD else 0
         self._held = scenes.subset(range(0, many, HELD)) if many else scenes
         self._taught = scenes.subset([i for i in range(many) if i % HELD]) if many else scenes
-        self._weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.balance)
         first = round(recipe.gains.share * recipe.steps)
         pairs = first + (recipe.gains.steps or recipe.steps)
         self._stages = {
@@ -102,7 +99,7 @@ class Gains(Course):
         if stage == "gains":
             portions = portions[: 1 + int(torch.randint(len(portions), ()))]
             loss = pair_loss(
-                self.selector, self.predictor, batch, portions, self._weigh, self.recipe.gains
+                self.selector, self.predictor, batch, portions, self.weigh, self.recipe.gains
             )
             return loss, torch.full((len(batch),), sum(portions))
         if stage == "predictor":
@@ -112,7 +109,7 @@ class Gains(Course):
         else:
             with torch.no_grad(), sampling(self.selector, "mean"):
                 bought = buy(self.selector, batch, portions)
-        loss = predictor_loss(self.predictor, batch, bought, self._weigh)
+        loss = predictor_loss(self.predictor, batch, bought, self.weigh)
         return loss, paid_per_picture(bought)
 
     def close(self, name: str) -> dict[str, Any]:
@@ -158,7 +155,7 @@ class Gains(Course):
                 paid.append(buy(self.selector, batch, portions).paid)
                 mask = paid[-1].to(batch.images)
                 bound = self.recipe.gains.bound
-                losses.append(bounded_loss(self.predictor, batch, mask, self._weigh, bound))
+                losses.append(bounded_loss(self.predictor, batch, mask, self.weigh, bound))
         return torch.cat(paid), torch.cat(losses)
 
     def _set(self, centre: float) -> None:

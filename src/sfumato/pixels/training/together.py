@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Literal, final
 
 from torch import Tensor, nn
 
 from sfumato.nn.mode import sampling
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import Selector
-from sfumato.pixels.tasks import Weigh
 from sfumato.pixels.training.buying import Bought
 from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
 from sfumato.pixels.training.recipe import PixelRecipe
@@ -21,7 +19,6 @@ Buying = Callable[[Scenes, bool], tuple[Bought, Tensor | None]]
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class Together(Course):
     """One stage, in which the selector joins after the warm-up, by its gradient.
 
@@ -31,27 +28,25 @@ class Together(Course):
         scenes: to learn from.
         recipe: how long and how fast.
         buying: buys pixels of a batch.
-        weigh: how much a pixel counts.
     """
 
     moves = frozenset({"temperature"})
-    selector: Selector
-    predictor: nn.Module
-    scenes: Scenes
-    recipe: PixelRecipe
-    buying: Buying
-    weigh: Weigh
+
+    def __init__(
+        self,
+        selector: Selector,
+        predictor: nn.Module,
+        scenes: Scenes,
+        recipe: PixelRecipe,
+        buying: Buying,
+    ) -> None:
+        super().__init__(predictor, scenes, recipe)
+        self.selector = selector
+        self.buying = buying
 
     @property
     def ends(self) -> dict[int, str]:
         return {self.recipe.steps: "together"}
-
-    def pictures(self, step: int) -> Scenes:
-        return self.scenes
-
-    def rates(self, step: int) -> tuple[float, float]:
-        fall = self.recipe.fall(step)
-        return self.recipe.lr * fall, self.recipe.selector_lr * fall
 
     def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
         if self.selector.learned and hasattr(self.selector, "temperature"):
@@ -61,12 +56,6 @@ class Together(Course):
             bought, cost = self.buying(batch, self.recipe.warm(step))
             loss = predictor_loss(self.predictor, batch, bought, self.weigh)
         return (loss if cost is None else loss + cost), paid_per_picture(bought)
-
-    def close(self, name: str) -> dict[str, Any]:
-        return {}
-
-    def reopen(self, history: list[dict[str, Any]]) -> None:
-        pass
 
     def _mode(self, step: int) -> Literal["sample", "mean"]:
         return self.recipe.noise.mode(step + 1) if self.selector.learned else "sample"

@@ -134,22 +134,21 @@ def _course(
     recipe: PixelRecipe,
     rounds: int | Sequence[float],
 ) -> Course:
-    weigh = scenes.task.balanced(scenes.targets, scenes.valid, recipe.balance)
     if k is None:
         if rounds != 1:
             raise SettingError(
                 "with weight, the price of a pixel, all is bought at once: no rounds"
             )
         buying = priced(selector, weight or 0.0)
-        return Together(selector, predictor, scenes, recipe, buying, weigh)
+        return Together(selector, predictor, scenes, recipe, buying)
     budget = check_budget(k, scenes.pixels)
     split_rounds(budget[0], rounds)
     if isinstance(selector, Stratified) and recipe.learning == "gains":
         return Gains(selector, predictor, scenes, recipe, budget, rounds)
     if isinstance(selector, ExpectedError):
-        return Errors(selector, predictor, scenes, recipe, budget, rounds, weigh)
+        return Errors(selector, predictor, scenes, recipe, budget, rounds)
     buying = _counted(selector, budget, rounds, recipe.judges)
-    return Together(selector, predictor, scenes, recipe, buying, weigh)
+    return Together(selector, predictor, scenes, recipe, buying)
 
 
 def _counted(
