@@ -41,7 +41,7 @@ class Gains(Course):
     on pictures that were held back from it (with fewer than 16 pictures: on all). That is the grid
     unless something is better by a standard error; compared are pixels that neither bought, since
     whoever buys what is hard need not predict it. Last the predictor learns from what the selector
-    chooses, at half the rate.
+    chooses, from the full rate down again: if that is the grid, it ends like one of the grid's own.
 
     Args:
         selector: trained.
@@ -91,7 +91,7 @@ class Gains(Course):
         fall = cosine(step - begin, end - begin)
         if stage == "gains":
             return 0.0, self.recipe.selector_lr * fall
-        return self.recipe.lr * fall * (0.5 if stage == "both" else 1.0), 0.0
+        return self.recipe.lr * fall, 0.0
 
     def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
         stage = self._stage(step)

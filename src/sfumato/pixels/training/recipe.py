@@ -31,7 +31,7 @@ class GainSettings:
         SettingError: a number outside of what it may be.
     """
 
-    share: float = 0.75
+    share: float = 0.5
     steps: int | None = None
     bound: float = 8.0
     outlier: float = 4.0
