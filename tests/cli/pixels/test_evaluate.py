@@ -54,7 +54,8 @@ def test_a_run_on_other_pictures(
     results = read_json(here / "run/results.json")
     assert results["data"]["train"] is None
     assert results["data"]["size"] == [8, 12]
-    assert [(c["contender"], c["k"]) for c in results["cells"]] == [("stratified", 6), ("grid", 6)]
+    found = [(c["contender"], c["k"]) for c in results["cells"]]
+    assert found == [("expected-error", 6), ("grid", 6)]
     again = ["pixels", "evaluate", "--run", "trained", "--data", "streets", "--limit", "4"]
     assert main([*again, "--out", "same"]) == 0
     scores = [
@@ -83,11 +84,11 @@ def test_runs_that_cannot_be_read(trained: Path, capsys: pytest.CaptureFixture[s
     refused("nowhere", "--run nowhere is not there")
     refused("streets", "streets holds no trained selector")
     assert main([*words, "trained", "--selectors", "edges"]) == 2
-    assert "the run in trained has stratified, grid" in capsys.readouterr().err
+    assert "the run in trained has expected-error, grid" in capsys.readouterr().err
     broken = trained.with_name("broken")
     for name in ("predictor.safetensors", "kept.json", "selector.json"):
         shutil.copytree(trained, broken, dirs_exist_ok=True)
-        path = next((broken / "networks/stratified").rglob(name))
+        path = next((broken / "networks/expected-error").rglob(name))
         path.write_bytes(path.read_bytes()[:-30])
         refused("broken", name)
     shutil.copytree(trained, broken, dirs_exist_ok=True)

@@ -14,7 +14,7 @@ from sfumato.cli.pixels import cell
 from sfumato.cli.pixels.kept import entries, load_kept
 from sfumato.files import read_json
 from sfumato.pixels.predictors import UNet
-from sfumato.pixels.selectors import Stratified
+from sfumato.pixels.selectors import ExpectedError
 from sfumato.report.pixels.page import validate_pixels
 from tests.cli.pixels.folders import rooms, streets
 from tests.disk import nearly_full
@@ -36,16 +36,16 @@ def test_digits(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     results = read_json(here / "run/results.json")
     validate_pixels(results)
     assert [(c["contender"], c["seed"]) for c in results["cells"]] == [
-        (name, seed) for name in ("stratified", "random", "grid") for seed in (0, 1)
+        (name, seed) for name in ("expected-error", "random", "grid") for seed in (0, 1)
     ]
     assert {c["evaluation"]["pixels"]["maximum"] for c in results["cells"]} == {5}
     assert results["data"]["size"] == [8, 8]
     assert results["verdict"][0] in out
     pictures = load_file(here / "run/pictures.safetensors")
     assert pictures["mask/grid"].shape == (6, 1, 8, 8)
-    assert pictures["mask/stratified"].flatten(1).sum(1).tolist() == [5] * 6
+    assert pictures["mask/expected-error"].flatten(1).sum(1).tolist() == [5] * 6
     kept = load_kept(here / "run" / entries(here / "run")[0]["folder"])
-    assert isinstance(kept.selector, Stratified) and isinstance(kept.predictor, UNet)
+    assert isinstance(kept.selector, ExpectedError) and isinstance(kept.predictor, UNet)
     page = Page((here / "run/report.html").read_text())
     assert {"Scores", "Is it worth it?"} <= set(page.headings)
     assert len(page.images) == 8 * 6  # picture, truth, and two rows for each of three
@@ -55,7 +55,7 @@ def test_digits(capsys: pytest.CaptureFixture[str], here: Path) -> None:
 @pytest.mark.parametrize(("learning", "stage"), [("gains", "both"), ("gradient", "together")])
 def test_how_the_selector_learns(learning: str, stage: str, here: Path) -> None:
     words = ["--seeds", "1", "--beside", "grid", "--steps", "4", "--learning", learning]
-    assert train(*words, "--out", "run") == 0
+    assert train("--selector", "stratified", *words, "--out", "run") == 0
     cell_file = next((here / "run/cells/stratified").rglob("*.json"))
     assert read_json(cell_file)["stage"] == stage
 
@@ -146,7 +146,9 @@ def test_a_full_disk(capsys: pytest.CaptureFixture[str], here: Path) -> None:
         (["--k", "64"], "--k must be from 1 to 63"),
         (["--k", "3", "--share", "0.1"], "--k or --share, not both"),
         (["--share", "1.5"], "--share lies between 0 and 1"),
-        (["--weight", "1"], "stratified buys exactly k"),
+        (["--weight", "1"], "expected-error buys exactly k"),
+        (["--literal"], "--literal is for what learns by the gradient"),
+        (["--literal", "--selector", "stratified"], "--literal is for what learns by the gradient"),
         (["--selector", "best"], "--selector: Expected one of"),
         (["--beside", "luck"], "--beside luck is unknown"),
         (["--rounds", "2.5"], "--rounds is a number of rounds"),

@@ -102,7 +102,7 @@ class TestStratifiedForAll(SelectorContract):
 
 class TestExpectedError(SelectorContract):
     def make(self, channels: int, size: tuple[int, int]) -> ExpectedError:
-        return ExpectedError(channels, size, network={"levels": 1})
+        return ExpectedError(channels, size, share=0.5, network={"levels": 1})
 
 
 class TestExpectedErrorWithLabels(SelectorContract):

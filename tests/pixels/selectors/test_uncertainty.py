@@ -169,7 +169,7 @@ HONEST = {
     "fixed": lambda: FixedMask(1, SIZE),
     "top-k": lambda: TopK(1, SIZE, values=1),
     "stratified": lambda: Stratified(1, SIZE, values=1),
-    "expected-error": lambda: ExpectedError(1, SIZE, values=1),
+    "expected-error": lambda: ExpectedError(1, SIZE, values=1, share=0.5),
     "entropy": lambda: Uncertainty(1, SIZE, values=1, predictor=spread, measure="variance"),
     "probabilistic": lambda: Probabilistic(1, SIZE, values=1),
     "gumbel": lambda: GumbelMask(1, SIZE, values=1),

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sfumato.errors import SettingError
+from sfumato.errors import SettingError, StoreError
 from sfumato.pixels.predictors import UNet
 from sfumato.pixels.scenes import Scenes, inpainting
-from sfumato.pixels.selectors import ExpectedError, Seen
+from sfumato.pixels.selectors import ExpectedError, Grid, Seen
 from sfumato.pixels.tasks import Depth
 from sfumato.pixels.training import PixelRecipe, train
 
@@ -91,7 +91,9 @@ def test_both_learn_and_exactly_k_is_bought() -> None:
     history = train(selector, predictor, data, 6, recipe=RECIPE, rounds=2).history
     for old, module in zip(before, (selector, predictor), strict=True):
         assert any(not torch.equal(a, b) for a, b in zip(old, weights(module), strict=True))
-    assert [block["step"] for block in history] == [3, 6, 8]
+    assert [block["step"] for block in history] == [3, 4, 7, 8]
+    assert [block["stage"] for block in history] == ["shares", "shares", "errors", "errors"]
+    assert history[1]["share"] == selector.share == selector.config()["share"]
     assert all(block["pixels"] == [6, 6.0, 6] for block in history)
 
 
@@ -99,8 +101,11 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.parametrize("at", [3, 4, 7])
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, rounds: int) -> None:
+def test_an_interrupted_training_ends_as_one_that_was_not(
+    tmp_path: Path, rounds: int, at: int
+) -> None:
     data = scenes()
 
     def go(path: Path, stop_at: int) -> list[Tensor]:
@@ -114,13 +119,48 @@ def test_an_interrupted_training_ends_as_one_that_was_not(tmp_path: Path, rounds
             selector, predictor, data, 6, recipe=RECIPE, rounds=rounds, checkpoint=path,
             progress=stop,
         )  # fmt: skip
-        return [*selector.state_dict().values(), *predictor.state_dict().values()]
+        share = torch.tensor(float("nan") if selector.share is None else selector.share)
+        return [share, *selector.state_dict().values(), *predictor.state_dict().values()]
 
     whole = go(tmp_path / "whole.pt", stop_at=-1)
     with pytest.raises(Stopped):
-        go(tmp_path / "parts.pt", stop_at=3)
+        go(tmp_path / "parts.pt", stop_at=at)
     parts = go(tmp_path / "parts.pt", stop_at=-1)
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_a_checkpoint_of_another_share_is_not_gone_on_from(tmp_path: Path) -> None:
+    data = scenes()
+    for share in (0.5, 0.75, None):
+        selector, predictor = fresh(data, share=share)
+        path = tmp_path / "training.pt"
+        if share == 0.5:
+            train(selector, predictor, data, 6, recipe=RECIPE, checkpoint=path)
+        else:
+            with pytest.raises(StoreError):
+                train(selector, predictor, data, 6, recipe=RECIPE, checkpoint=path)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_share_is_the_grid_unless_less_of_it_is_better(told: bool) -> None:
+    """A column is far away; a label in it tells of the whole column, or of nothing."""
+
+    class Columns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.idle = nn.Parameter(torch.zeros(()))
+
+        def forward(self, image: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+            known = values.amax(2, keepdim=True).expand_as(values) if told else values
+            return known + self.idle
+
+    data = striped(32)
+    selector, _ = fresh(data, spacing=1)
+    recipe = PixelRecipe(steps=200, batch_size=16, lr=1e-9, selector_lr=1e-2, mirror=False)
+    before = selector(data.images, 4)
+    assert torch.equal(before, Grid(1, SIZE)(data.images, 4))  # untrained it is the grid
+    history = train(selector, Columns(), data, 4, recipe=recipe, seed=0).history
+    assert (selector.share in (0.5, 0.75)) if told else (selector.share == 1.0), history
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

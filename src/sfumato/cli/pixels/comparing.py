@@ -32,7 +32,7 @@ from sfumato.pixels.schedules import NoiseSchedule, TemperatureSchedule
 from sfumato.pixels.training import PixelRecipe
 from sfumato.train import Cell, run_cells
 
-EVALUATED = ("random", "grid", "edges", "stratified", "uncertainty", ORACLE)
+EVALUATED = ("random", "grid", "edges", "expected-error", "uncertainty", ORACLE)
 
 
 def train_and_compare(options: PixelTrainOptions, folder: RunFolder) -> list[str]:
@@ -131,8 +131,12 @@ def _check_train(options: PixelTrainOptions, beside: Sequence[str]) -> None:
     _check_numbers(options)
     check_names(beside, "--beside")
     check_rounds(options.rounds)
-    if options.literal and options.selector == "stratified" and options.learning == "gains":
-        raise SettingError("--literal is for --learning gradient: pairs have no such schedules")
+    pairs = options.selector == "stratified" and options.learning == "gains"
+    if options.literal and (pairs or options.selector == "expected-error"):
+        raise SettingError(
+            "--literal is for what learns by the gradient: --selector gumbel, probabilistic, l1, "
+            "top-k or fixed, or stratified with --learning gradient"
+        )
     if options.weight and options.selector not in PRICED:
         raise SettingError(
             f"--weight is a price per pixel, and {options.selector} buys exactly k: use --k, or "

@@ -26,8 +26,8 @@ class PixelEvaluateOptions:
     run: str | None = None
     """A folder of sfumato pixels train: score what was trained there."""
     selectors: tuple[str, ...] = ()
-    """By default random grid edges stratified uncertainty oracle, or with --run all of that run;
-    there are also expected-error jittered top-k fixed."""
+    """By default random grid edges expected-error uncertainty oracle, or with --run all of that
+    run; there are also stratified jittered top-k fixed."""
     k: tuple[int, ...] = ()
     """Pixels per picture, one or more."""
     share: tuple[float, ...] = ()

@@ -47,7 +47,7 @@ class PixelTrainOptions:
     selector: Literal[
         "stratified", "expected-error", "top-k", "fixed", "uncertainty", "gumbel",
         "probabilistic", "l1", "edges", "jittered", "grid", "random",
-    ] = "stratified"  # fmt: skip
+    ] = "expected-error"  # fmt: skip
     """What chooses. gumbel, probabilistic and l1 are the source's, with a price per pixel; give
     them --weight."""
     beside: tuple[str, ...] = ("random", "grid")

@@ -26,14 +26,15 @@ class ExpectedError(Selector):
     and Gilboa (2022), who draw samples from them; here the best pixels are taken, at a distance:
     without one, and without a grid, a single outline would take the whole budget.
 
-    It needs enough pixels for both. Where the grid is so coarse that half of it misses things, a
-    whole grid is better.
+    It needs enough pixels for both: where half of a grid is so coarse that it misses things, a
+    whole one is better. So the share is settled by the training, unless it is given, and before
+    that the selector is the grid.
 
     Args:
         channels: of the pictures.
         size: height and width of the pictures.
         values: channels of the bought labels that the network sees; 0 if it sees none.
-        share: of the budget, that is a grid.
+        share: of the budget, that is a grid; None if that is for the training to find out.
         spacing: the rows or columns that the others are apart at least, from each other and from
             the grid; 1 for no distance.
         network: how the query network is built.
@@ -56,14 +57,14 @@ class ExpectedError(Selector):
         size: tuple[int, int],
         *,
         values: int = 0,
-        share: float = 0.5,
+        share: float | None = None,
         spacing: int = 3,
         network: QuerySettings | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(channels, size, values=values)
         if spacing < 1:
             raise SettingError(f"a spacing of at least 1 is needed, not {spacing}")
-        self.share = check_share("share", share)
+        self.share = None if share is None else check_share("share", share)
         self.spacing = spacing
         self.network = read_settings(network)
         self.scores = scores_for(channels, self.size, values, self.network)
@@ -75,16 +76,19 @@ class ExpectedError(Selector):
     @torch.no_grad()
     def choose(self, seen: Seen, k: int) -> Tensor:
         mask = self.grid(seen.bought, k)
-        rest = k - round(self.share * k)
+        rest = k - self._gridded(k)
         if not rest:
             return mask
         return mask + spaced(self.scores(seen), seen.bought + mask, rest, self.spacing)
 
     def grid(self, bought: Tensor, k: int) -> Tensor:
         """The part of k pixels `[B, 1, H, W]` that does not depend on the picture."""
-        many = round(self.share * k)
+        many = self._gridded(k)
         empty = torch.zeros_like(bought)
         return stratified(empty, bought, many, centre=1.0) if many else empty
+
+    def _gridded(self, k: int) -> int:
+        return k if self.share is None else round(self.share * k)
 
     def settings(self) -> dict[str, Any]:
         return {"share": self.share, "spacing": self.spacing, "network": self.network.config()}

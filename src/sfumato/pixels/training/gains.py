@@ -11,23 +11,17 @@ from torch import Tensor, nn
 from sfumato.nn.mode import sampling
 from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import JitteredGrid, Stratified
-from sfumato.pixels.selectors.uncertainty import evaluated
 from sfumato.pixels.training.budget import draw_budget, split_rounds
 from sfumato.pixels.training.buying import buy
 from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
-from sfumato.pixels.training.pairs import bounded_loss, pair_loss
+from sfumato.pixels.training.pairs import pair_loss
 from sfumato.pixels.training.recipe import PixelRecipe, cosine
+from sfumato.pixels.training.trials import SURE, Trial, gain_over, held_back, tried
 
-Trial = tuple[Tensor, Tensor]
-"""Of pictures `[N, 1, H, W]`: what is paid for, bool, and the loss of every pixel."""
 GRID = 1e9
 """With this `centre` a selector is the grid, whatever its logits are."""
 CENTRES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 """What a cell's side may cost against its centre, in standard deviations of gains."""
-HELD = 8
-"""Every eighth picture is held back from the pairs, to choose among these."""
-SURE = 1.0
-"""By how many standard errors over the held pictures a centre must be better than the grid."""
 
 
 @final
@@ -67,9 +61,7 @@ class Gains(Course):
         self.selector = selector
         self.budget = budget
         self.rounds = rounds
-        many = len(scenes) if len(scenes) >= 2 * HELD else 0
-        self._held = scenes.subset(range(0, many, HELD)) if many else scenes
-        self._taught = scenes.subset([i for i in range(many) if i % HELD]) if many else scenes
+        self._taught, self._held = held_back(scenes)
         first = round(recipe.gains.share * recipe.steps)
         pairs = first + (recipe.gains.steps or recipe.steps)
         self._stages = {
@@ -116,7 +108,9 @@ class Gains(Course):
         if name != "gains":
             return {}
         grid = self._tried(GRID)
-        mean, error, best = max((*self._gain(grid, self._tried(each)), each) for each in CENTRES)
+        mean, error, best = max(
+            (*gain_over(grid, self._tried(each), self._held), each) for each in CENTRES
+        )
         self._set(best if mean > SURE * error else GRID)
         return {"centre": self.selector.centre, "gain": [mean, error]}
 
@@ -128,35 +122,12 @@ class Gains(Course):
     def _stage(self, step: int) -> str:
         return next(name for end, name in self.ends.items() if step < end)
 
-    def _gain(self, grid: Trial, other: Trial) -> tuple[float, float]:
-        """By how much less the loss of held pictures is than with the grid, and its error.
-
-        Both are of the mean over the pictures of the mean over pixels that neither bought.
-        """
-        left = self._held.valid & ~grid[0] & ~other[0]
-        better = torch.where(left, grid[1] - other[1], 0.0).flatten(1).sum(1).double()
-        each = better / left.flatten(1).sum(1).clamp_min(1)
-        error = float(each.std()) / len(each) ** 0.5 if len(each) > 1 else 0.0
-        return float(each.mean()), error
-
-    @torch.no_grad()
     def _tried(self, centre: float) -> Trial:
-        """What is paid for of the held pictures with this centre, and the loss of every pixel."""
+        """What becomes of the held pictures with this centre."""
         self._set(centre)
         least, most = self.budget
         portions = split_rounds(round((least * most) ** 0.5), self.rounds)
-        paid, losses = [], []
-        for index in torch.arange(len(self._held)).split(self.recipe.batch_size):
-            batch = self._held.subset(index)
-            with (
-                sampling(self.selector, "mean"),
-                evaluated(self.selector), evaluated(self.predictor),
-            ):  # fmt: skip
-                paid.append(buy(self.selector, batch, portions).paid)
-                mask = paid[-1].to(batch.images)
-                bound = self.recipe.gains.bound
-                losses.append(bounded_loss(self.predictor, batch, mask, self.weigh, bound))
-        return torch.cat(paid), torch.cat(losses)
+        return tried(self.selector, self.predictor, self._held, portions, self.weigh, self.recipe)
 
     def _set(self, centre: float) -> None:
         vars(self.selector)["centre"] = centre
