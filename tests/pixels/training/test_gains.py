@@ -27,7 +27,7 @@ from sfumato.pixels.training import (
     train,
 )
 from sfumato.pixels.training.gains import GRID
-from sfumato.pixels.training.trials import gain_over, held_back
+from sfumato.pixels.training.settling import gain_over, held_back
 
 SIZE = (8, 8)
 RECIPE = PixelRecipe(
@@ -165,7 +165,7 @@ def test_bought_pixels_are_no_gain() -> None:
     with torch.no_grad():
         selector.scores = Dark()
     course = Gains(selector, Deaf(), data, RECIPE, (4, 4), 1)
-    mean, _ = gain_over(course._tried(GRID), course._tried(0.0), held_back(data)[1])
+    mean, _ = gain_over(course.tried(GRID), course.tried(0.0), held_back(data)[1])
     assert mean == 0.0
     assert (
         evaluate(selector, Deaf(), data, 4).score < evaluate(Grid(1, SIZE), Deaf(), data, 4).score

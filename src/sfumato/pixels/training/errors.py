@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,10 @@ from sfumato.pixels.selectors import ExpectedError
 from sfumato.pixels.selectors.uncertainty import evaluated
 from sfumato.pixels.training.budget import draw_budget, split_rounds
 from sfumato.pixels.training.buying import buy
-from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
+from sfumato.pixels.training.course import paid_per_picture, predictor_loss
 from sfumato.pixels.training.pairs import bounded_loss
-from sfumato.pixels.training.recipe import PixelRecipe, cosine
-from sfumato.pixels.training.trials import SURE, Trial, gain_over, held_back, tried
+from sfumato.pixels.training.recipe import PixelRecipe
+from sfumato.pixels.training.settling import Settling
 
 MOST = 20.0
 """A pixel's error counts at most so many times the mean."""
@@ -27,7 +27,7 @@ SHARES = (0.5, 0.75)
 
 
 @final
-class Errors(Course):
+class Errors(Settling[ExpectedError]):
     """Both learn in every step, each from what the other is by then.
 
     Where the selector has no share yet there are two stages, "shares" and "errors". In the first
@@ -44,6 +44,11 @@ class Errors(Course):
         rounds: in how many rounds, or of which shares, they are bought.
     """
 
+    setting = "share"
+    after = "shares"
+    grid = 1.0
+    others = SHARES
+
     def __init__(
         self,
         selector: ExpectedError,
@@ -53,50 +58,20 @@ class Errors(Course):
         budget: tuple[int, int],
         rounds: int | Sequence[float],
     ) -> None:
-        super().__init__(predictor, scenes, recipe)
-        self.selector = selector
-        self.budget = budget
-        self.rounds = rounds
-        self._taught, self._held = held_back(scenes)
         settles = selector.share is None
         self.moves = frozenset({"share"}) if settles else frozenset()
-        self._first = recipe.steps // 2 if settles else 0
-
-    @property
-    def ends(self) -> dict[int, str]:
-        both = {self._first: "shares", self.recipe.steps: "errors"}
-        return {end: name for end, name in both.items() if end}
-
-    def pictures(self, step: int) -> Scenes:
-        return self._taught if step < self._first else self.scenes
+        first = recipe.steps // 2 if settles else 0
+        stages = {"shares": (0, first), "errors": (first, recipe.steps)}
+        super().__init__(selector, predictor, scenes, recipe, budget, rounds, stages)
 
     def rates(self, step: int) -> tuple[float, float]:
-        first = step < self._first
-        begin, end = (0, self._first) if first else (self._first, self.recipe.steps)
-        fall = cosine(step - begin, end - begin)
-        return self.recipe.lr * fall, self.recipe.selector_lr * fall
+        return self.recipe.lr * self.fall(step), self.recipe.selector_lr * self.fall(step)
 
     def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
-        if step >= self._first:
+        if self.stage(step) == "errors":
             return self._both(batch)
-        share = (*SHARES, 1.0)[step % (1 + len(SHARES))]
-        with self._with(share):
+        with self._for_now((*SHARES, 1.0)[step % (1 + len(SHARES))]):
             return self._both(batch)
-
-    def close(self, name: str) -> dict[str, Any]:
-        if name != "shares":
-            return {}
-        grid = self._tried(1.0)
-        mean, error, best = max(
-            (*gain_over(grid, self._tried(share), self._held), share) for share in SHARES
-        )
-        self._set(best if mean > SURE * error else 1.0)
-        return {"share": self.selector.share, "gain": [mean, error]}
-
-    def reopen(self, history: list[dict[str, Any]]) -> None:
-        for noted in history:
-            if "share" in noted:
-                self._set(noted["share"])
 
     def _both(self, batch: Scenes) -> tuple[Tensor, Tensor]:
         portions = split_rounds(draw_budget(*self.budget), self.rounds)
@@ -106,26 +81,13 @@ class Errors(Course):
         some = portions[: 1 + int(torch.randint(len(portions), ()))]
         return loss + self._foresight(batch, some), paid_per_picture(bought)
 
-    def _tried(self, share: float) -> Trial:
-        """What becomes of the held pictures with this share."""
-        least, most = self.budget
-        portions = split_rounds(round((least * most) ** 0.5), self.rounds)
-        with self._with(share):
-            return tried(
-                self.selector, self.predictor, self._held, portions, self.weigh, self.recipe
-            )
-
     @contextmanager
-    def _with(self, share: float) -> Iterator[None]:
-        before = self.selector.share
-        self._set(share)
+    def _for_now(self, share: float) -> Iterator[None]:
+        self.assign(share)
         try:
             yield
         finally:
-            self._set(before)
-
-    def _set(self, share: float | None) -> None:
-        vars(self.selector)["share"] = share
+            self.assign(None)
 
     def _foresight(self, batch: Scenes, portions: Sequence[int]) -> Tensor:
         """The squared error of foreseen losses, in units of the batch's mean loss.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,10 @@ from sfumato.pixels.scenes import Scenes
 from sfumato.pixels.selectors import JitteredGrid, Stratified
 from sfumato.pixels.training.budget import draw_budget, split_rounds
 from sfumato.pixels.training.buying import buy
-from sfumato.pixels.training.course import Course, paid_per_picture, predictor_loss
+from sfumato.pixels.training.course import paid_per_picture, predictor_loss
 from sfumato.pixels.training.pairs import pair_loss
-from sfumato.pixels.training.recipe import PixelRecipe, cosine
-from sfumato.pixels.training.trials import SURE, Trial, gain_over, held_back, tried
+from sfumato.pixels.training.recipe import PixelRecipe
+from sfumato.pixels.training.settling import Settling
 
 GRID = 1e9
 """With this `centre` a selector is the grid, whatever its logits are."""
@@ -25,7 +25,7 @@ CENTRES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 @final
-class Gains(Course):
+class Gains(Settling[Stratified]):
     """Three stages: "predictor", "gains", "both".
 
     First the predictor learns with a grid, in half of the steps, and in the others with grids of
@@ -47,6 +47,10 @@ class Gains(Course):
     """
 
     moves = frozenset({"centre"})
+    setting = "centre"
+    after = "gains"
+    grid = GRID
+    others = CENTRES
 
     def __init__(
         self,
@@ -57,36 +61,22 @@ class Gains(Course):
         budget: tuple[int, int],
         rounds: int | Sequence[float],
     ) -> None:
-        super().__init__(predictor, scenes, recipe)
-        self.selector = selector
-        self.budget = budget
-        self.rounds = rounds
-        self._taught, self._held = held_back(scenes)
         first = round(recipe.gains.share * recipe.steps)
         pairs = first + (recipe.gains.steps or recipe.steps)
-        self._stages = {
+        stages = {
             "predictor": (0, first),
             "gains": (first, pairs),
             "both": (pairs, pairs + recipe.steps - first),
         }
-
-    @property
-    def ends(self) -> dict[int, str]:
-        return {end: name for name, (begin, end) in self._stages.items() if end > begin}
-
-    def pictures(self, step: int) -> Scenes:
-        return self._taught if self._stage(step) == "gains" else self.scenes
+        super().__init__(selector, predictor, scenes, recipe, budget, rounds, stages)
 
     def rates(self, step: int) -> tuple[float, float]:
-        stage = self._stage(step)
-        begin, end = self._stages[stage]
-        fall = cosine(step - begin, end - begin)
-        if stage == "gains":
-            return 0.0, self.recipe.selector_lr * fall
-        return self.recipe.lr * fall, 0.0
+        if self.stage(step) == "gains":
+            return 0.0, self.recipe.selector_lr * self.fall(step)
+        return self.recipe.lr * self.fall(step), 0.0
 
     def loss(self, batch: Scenes, step: int) -> tuple[Tensor, Tensor]:
-        stage = self._stage(step)
+        stage = self.stage(step)
         portions = split_rounds(draw_budget(*self.budget), self.rounds)
         if stage == "gains":
             portions = portions[: 1 + int(torch.randint(len(portions), ()))]
@@ -103,31 +93,3 @@ class Gains(Course):
                 bought = buy(self.selector, batch, portions)
         loss = predictor_loss(self.predictor, batch, bought, self.weigh)
         return loss, paid_per_picture(bought)
-
-    def close(self, name: str) -> dict[str, Any]:
-        if name != "gains":
-            return {}
-        grid = self._tried(GRID)
-        mean, error, best = max(
-            (*gain_over(grid, self._tried(each), self._held), each) for each in CENTRES
-        )
-        self._set(best if mean > SURE * error else GRID)
-        return {"centre": self.selector.centre, "gain": [mean, error]}
-
-    def reopen(self, history: list[dict[str, Any]]) -> None:
-        for noted in history:
-            if "centre" in noted:
-                self._set(noted["centre"])
-
-    def _stage(self, step: int) -> str:
-        return next(name for end, name in self.ends.items() if step < end)
-
-    def _tried(self, centre: float) -> Trial:
-        """What becomes of the held pictures with this centre."""
-        self._set(centre)
-        least, most = self.budget
-        portions = split_rounds(round((least * most) ** 0.5), self.rounds)
-        return tried(self.selector, self.predictor, self._held, portions, self.weigh, self.recipe)
-
-    def _set(self, centre: float) -> None:
-        vars(self.selector)["centre"] = centre
