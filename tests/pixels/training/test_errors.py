@@ -86,7 +86,7 @@ def test_it_is_told_the_grid_alone_when_errors_are_foreseen() -> None:
 
 def test_both_learn_and_exactly_k_is_bought() -> None:
     data = scenes()
-    selector, predictor = fresh(data, values=data.task.channels)
+    selector, predictor = fresh(data, values=data.task.channels, share=None)
     before = weights(selector), weights(predictor)
     history = train(selector, predictor, data, 6, recipe=RECIPE, rounds=2).history
     for old, module in zip(before, (selector, predictor), strict=True):
@@ -109,7 +109,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(
     data = scenes()
 
     def go(path: Path, stop_at: int) -> list[Tensor]:
-        selector, predictor = fresh(data)
+        selector, predictor = fresh(data, share=None)
 
         def stop(noted: dict[str, Any]) -> None:
             if noted["epoch"] == stop_at:
@@ -155,7 +155,7 @@ def test_the_share_is_the_grid_unless_less_of_it_is_better(told: bool) -> None:
             return known + self.idle
 
     data = striped(32)
-    selector, _ = fresh(data, spacing=1)
+    selector, _ = fresh(data, spacing=1, share=None)
     recipe = PixelRecipe(steps=200, batch_size=16, lr=1e-9, selector_lr=1e-2, mirror=False)
     before = selector(data.images, 4)
     assert torch.equal(before, Grid(1, SIZE)(data.images, 4))  # untrained it is the grid
