@@ -62,8 +62,8 @@ class PixelRecipe:
             over classes, a little less for the share of right pixels. 0 for all alike, as tasks
             without classes have it in any case.
         learning: how a `Stratified` selector learns: "gains" from pairs of draws, after the
-            predictor; "gradient" together with it, straight through the mask. All others learn by
-            the gradient.
+            predictor; "gradient" together with it, straight through the mask. `ExpectedError`
+            learns from the predictor's errors, all others by the gradient.
         gains: more about the former.
         warm_up: by the gradient, as are judges, temperature and noise: the share of the steps in
             which the predictor sees random masks alone, so that the selector meets a predictor
